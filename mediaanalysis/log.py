@@ -1,0 +1,87 @@
+"""Logging: events with fields, readable on a terminal, JSON otherwise.
+
+The correlation id of a request or a job is bound once (`bound`) and stands on every line that follows in its task.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+import msgspec
+import structlog
+from structlog.contextvars import bound_contextvars, merge_contextvars
+from structlog.typing import FilteringBoundLogger
+
+REDACTED = "***"
+SECRET_WORDS = ("password", "secret", "token", "api_key", "authorization", "cookie")
+
+_encode = msgspec.json.Encoder(enc_hook=str).encode
+
+
+def get(name: str) -> FilteringBoundLogger:
+    """A logger whose lines carry `logger=name`."""
+    logger: FilteringBoundLogger = structlog.get_logger(logger=name)
+    return logger
+
+
+@contextmanager
+def bound(**fields: object) -> Iterator[None]:
+    """Fields on every line logged inside, across awaits of this task."""
+    with bound_contextvars(**fields):
+        yield
+
+
+def configure(*, style: str, level: str, stream: TextIO | None = None) -> None:
+    """Set the form once per process. `style` is text, json or auto. Libraries' own logging goes the same way."""
+    stream = stream or sys.stderr
+    readable = style == "text" or (style == "auto" and stream.isatty())
+    threshold = logging.getLevelNamesMapping()[level.upper()]
+    shared: list[structlog.typing.Processor] = [
+        merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True) if not readable else _clock,
+        structlog.processors.format_exc_info,
+        redact,
+    ]
+    render = structlog.dev.ConsoleRenderer(colors=stream.isatty()) if readable else _json
+    structlog.configure(
+        processors=[*shared, render],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=structlog.PrintLoggerFactory(stream),
+        cache_logger_on_first_use=False,
+    )
+    _redirect_standard_logging(shared, render, threshold, stream)
+
+
+def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Values of fields that name a secret never reach a log."""
+    for key in event:
+        if any(word in key.lower() for word in SECRET_WORDS):
+            event[key] = REDACTED
+    return event
+
+
+def _clock(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    return structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False)(None, "", event)
+
+
+def _json(_logger: object, _method: str, event: MutableMapping[str, Any]) -> str:
+    return _encode(event).decode()
+
+
+def _redirect_standard_logging(
+    shared: list[structlog.typing.Processor], render: structlog.typing.Processor, threshold: int, stream: TextIO
+) -> None:
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render],
+    )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(max(threshold, logging.WARNING))
