@@ -23,8 +23,8 @@ _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
 def get(name: str) -> FilteringBoundLogger:
-    """A logger whose lines carry `logger=name`."""
-    logger: FilteringBoundLogger = structlog.get_logger(logger=name)
+    """A logger whose lines carry `component=name`."""
+    logger: FilteringBoundLogger = structlog.get_logger(component=name)
     return logger
 
 
