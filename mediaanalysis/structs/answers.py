@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from mediaanalysis.structs.media import Frame, MediaProbe, Notice, Page, ScreenText, Span
 from mediaanalysis.structs.transcript import Transcript
+from mediaanalysis.structs.usage import Usage
 
 
 class TranscriptionRequest(Struct, frozen=True):
@@ -42,14 +43,6 @@ class AnswerRequest(Struct, frozen=True):
     max_tokens: int | None = None
     temperature: float | None = None
     language: str | None = None
-
-
-class Usage(Struct, frozen=True):
-    """Tokens and money of one call. `cost_usd` None means unknown, never 0 for unknown; the local provider costs 0."""
-
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cost_usd: float | None = 0.0
 
 
 class Evidence(Struct, frozen=True):

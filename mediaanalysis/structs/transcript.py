@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from mediaanalysis.structs.media import Notice
+from mediaanalysis.structs.usage import Usage
 
 
 class Word(Struct, frozen=True):
@@ -45,4 +46,5 @@ class Transcript(Struct, frozen=True):
     segments: tuple[Segment, ...] = ()
     gaps: tuple[Gap, ...] = ()
     no_speech: bool = False
+    usage: Usage = Usage()
     notices: tuple[Notice, ...] = ()

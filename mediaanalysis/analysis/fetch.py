@@ -1,0 +1,103 @@
+"""Fetch: the media's bytes into storage, hashed on the way, known by their first bytes and never by name or header."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from msgspec import Struct
+
+from mediaanalysis.analysis.context import Context
+from mediaanalysis.analysis.stage import Produced, Stage
+from mediaanalysis.errors import MediaError
+from mediaanalysis.media.identify import HEAD_BYTES, identify
+from mediaanalysis.storage import Storage
+from mediaanalysis.store import files
+from mediaanalysis.store.files import NewFile
+from mediaanalysis.store.pool import Connection
+from mediaanalysis.structs.media import Identity
+
+
+class Original(Struct, frozen=True):
+    """The media as it came: its place in storage, its size and SHA-256, and what its first bytes say it is."""
+
+    key: str
+    identity: Identity
+    size_bytes: int
+    checksum: str
+
+
+async def _run(context: Context) -> Produced[Original]:
+    stored = await files.find_original(context.db, context.analysis.id)
+    if stored is not None:
+        identity = identify(await _head(context.services.storage, stored.storage_path))
+        return Produced(Original(stored.storage_path, identity, stored.size_bytes, stored.checksum))
+    if context.analysis.source_analysis_id is not None:
+        return Produced(await _copy(context))
+    return Produced(await _download(context))
+
+
+async def _copy(context: Context) -> Original:
+    """The bytes of the analysis that is asked again; files are copied, so that each analysis may be deleted alone."""
+    storage, analysis = context.services.storage, context.analysis
+    assert analysis.source_analysis_id is not None
+    source = await files.find_original(context.db, analysis.source_analysis_id)
+    if source is None:
+        raise MediaError("the media of the source analysis was removed: send it again", code="source_missing")
+    identity = identify(await _head(storage, source.storage_path))
+    key = context.key("original", f"original.{identity.extension}")
+    await storage.copy(source.storage_path, key)
+    return Original(key, identity, source.size_bytes, source.checksum)
+
+
+async def _download(context: Context) -> Original:
+    analysis, services = context.analysis, context.services
+    assert analysis.media_url is not None
+    async with services.downloader.open(analysis.media_url) as download:
+        head, chunks = await _peek(context.watched(download, FETCH))
+        identity = identify(head)
+        key = context.key("original", f"original.{identity.extension}")
+        stored = await services.storage.put_stream(key, chunks, max_bytes=services.settings.upload_max_bytes)
+    return Original(key, identity, stored.size_bytes, stored.checksum)
+
+
+async def _head(storage: Storage, key: str) -> bytes:
+    """The first bytes of a stored file; empty for an empty one."""
+    return b"".join([block async for block in storage.read(key, 0, HEAD_BYTES)]) if await storage.size(key) else b""
+
+
+async def _peek(chunks: AsyncIterator[bytes]) -> tuple[bytes, AsyncIterator[bytes]]:
+    """The first bytes, and an iterator that gives everything, those included."""
+    head = bytearray()
+    while len(head) < HEAD_BYTES and (chunk := await anext(chunks, b"")):
+        head += chunk
+
+    async def whole() -> AsyncIterator[bytes]:
+        yield bytes(head)
+        async for chunk in chunks:
+            yield chunk
+
+    return bytes(head), whole()
+
+
+async def _record(connection: Connection, context: Context, original: Original) -> None:
+    """An upload's row was written when it was accepted."""
+    row = NewFile(
+        kind="original",
+        filename=f"original.{original.identity.extension}",
+        storage_path=original.key,
+        size_bytes=original.size_bytes,
+        checksum=original.checksum,
+        mime_type=original.identity.mime_type,
+    )
+    await files.add(connection, context.analysis.id, [row])
+
+
+FETCH = Stage(
+    name="fetch",
+    version=1,
+    weight=10,
+    output=Original,
+    run=_run,
+    parameters=lambda context: context.analysis.id,
+    record=_record,
+)

@@ -1,0 +1,89 @@
+"""An analysis from its job to its result: the first stages, the branches of its media type side by side, the last."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from mediaanalysis import log
+from mediaanalysis.analysis import kinds
+from mediaanalysis.analysis.answer import ANSWER
+from mediaanalysis.analysis.checkpoint import pass_stage
+from mediaanalysis.analysis.context import Context
+from mediaanalysis.analysis.frames import FRAMES
+from mediaanalysis.analysis.kinds import Branch
+from mediaanalysis.analysis.pages import PAGES
+from mediaanalysis.analysis.probe import PROBE, require_type
+from mediaanalysis.analysis.read_text import READ_TEXT
+from mediaanalysis.analysis.transcribe import TRANSCRIBE
+from mediaanalysis.services import Services
+from mediaanalysis.store import analyses, results
+from mediaanalysis.store.pool import Connection
+from mediaanalysis.structs.jobs import Job
+
+Finish = Callable[[Connection], Awaitable[None]]
+
+
+async def analyze(services: Services, job: Job) -> Finish | None:
+    """Run the analysis of a job. The returned function writes the result inside the transaction that ends the job.
+
+    Raises MediaAnalysisError as the stage that could not be done without did. None: the analysis is gone.
+    """
+    assert job.request_id is not None
+    analysis = await analyses.read_work(services.database.pool, job.request_id)
+    if analysis is None:
+        return None
+    with log.bound(correlation_id=str(analysis.correlation_id), analysis_id=str(analysis.id)):
+        async with services.storage.workspace(analysis.id) as folder:
+            context = Context(services, job, analysis, folder)
+            await _run(context)
+            return _finish(context)
+
+
+async def _run(context: Context) -> None:
+    await _pass_all(context, kinds.FIRST)
+    probe = context.need(PROBE)
+    require_type(context, probe)
+    context.progress.expect(kinds.stages(probe.media_type))
+    await context.report(PROBE, 1, media_type=probe.media_type)
+    await _side_by_side(context, kinds.BRANCHES[probe.media_type])
+    _require_something(context)
+    await _pass_all(context, kinds.LAST)
+
+
+async def _pass_all(context: Context, branch: Branch) -> None:
+    for stage in branch:
+        await pass_stage(context, stage)
+
+
+async def _side_by_side(context: Context, branches: tuple[Branch, ...]) -> None:
+    """Run the branches together; the first failure stops the others and is raised as it was."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for branch in branches:
+                group.create_task(_pass_all(context, branch))
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+
+
+def _require_something(context: Context) -> None:
+    """An analysis that neither saw, heard nor read anything because its stages failed has failed."""
+    perceived = any(context.of(stage) is not None for stage in (FRAMES, TRANSCRIBE, READ_TEXT, PAGES))
+    if context.failures and not perceived:
+        raise context.failures[0]
+
+
+def _finish(context: Context) -> Finish:
+    answer, analysis_id = context.need(ANSWER), context.analysis.id
+
+    async def finish(connection: Connection) -> None:
+        await results.put(connection, analysis_id, context.analysis.prompt, context.need(PROBE).media_type, answer)
+        await analyses.complete(
+            connection,
+            analysis_id,
+            summary={"summary": answer.summary, "topics": list(answer.topics)},
+            model=answer.model,
+            warnings=context.notices,
+        )
+
+    return finish
