@@ -1,0 +1,50 @@
+"""`mediaanalysis` and `python -m mediaanalysis`: choose the command, run it, turn errors into one line.
+
+Exit codes: 0 done · 1 an error, said in one line · 2 wrong usage · 3 the analysis failed (`analyze`) · 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from mediaanalysis import __version__, log, settings
+from mediaanalysis.commands import analyze, doctor, migrate, psql, serve, sweep, worker
+from mediaanalysis.errors import MediaAnalysisError
+
+COMMANDS = {
+    "serve": serve,
+    "worker": worker,
+    "migrate": migrate,
+    "analyze": analyze,
+    "sweep": sweep,
+    "doctor": doctor,
+    "psql": psql,
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = _parser().parse_args(argv)
+    try:
+        loaded = settings.load()
+        log.configure(style=loaded.log_format, level=loaded.log_level)
+        return COMMANDS[arguments.command].run(arguments, loaded)
+    except MediaAnalysisError as error:
+        print(f"mediaanalysis: {error.detail}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="mediaanalysis", description="Turns media into answers.")
+    parser.add_argument("--version", action="version", version=f"mediaanalysis {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, command in COMMANDS.items():
+        command.arguments(commands.add_parser(name, help=command.HELP, description=command.HELP))
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,135 @@
+"""The composition root: everything that is opened and closed is opened and closed here, in one order."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+
+from starlette.types import ASGIApp
+
+from mediaanalysis import migrate
+from mediaanalysis.analysis.pipeline import analyze
+from mediaanalysis.errors import ConfigurationError
+from mediaanalysis.media import documents, speech, text
+from mediaanalysis.media.download import Downloader
+from mediaanalysis.metrics import Metrics
+from mediaanalysis.providers import Providers
+from mediaanalysis.sandbox import Sandbox
+from mediaanalysis.services import Models, Services
+from mediaanalysis.settings import Settings
+from mediaanalysis.storage import Storage
+from mediaanalysis.store import embedded
+from mediaanalysis.store.pool import Database
+from mediaanalysis.store.signals import Signals
+from mediaanalysis.web.routes import application
+from mediaanalysis.web.server import Server
+from mediaanalysis.worker import Handler, Worker
+from mediaanalysis.worker.retention import sweep
+
+
+@contextmanager
+def database_url(settings: Settings) -> Iterator[str]:
+    """The database to use: the given one, or the embedded server, running while inside."""
+    if settings.database_url is not None:
+        yield settings.database_url
+        return
+    server = embedded.start(settings.data_dir)
+    try:
+        yield server.dsn
+    finally:
+        server.stop()
+
+
+def require_schema(dsn: str) -> None:
+    """Raise ConfigurationError where the database lacks a migration."""
+    missing = migrate.pending(dsn)
+    if missing:
+        raise ConfigurationError(
+            f"the database lacks {len(missing)} migration(s), first {missing[0]}: run `make migrate` "
+            "(or start with `serve --migrate`)"
+        )
+
+
+@asynccontextmanager
+async def open_services(settings: Settings, dsn: str) -> AsyncIterator[Services]:
+    """Everything the edges need, closed in the reverse order."""
+    async with AsyncExitStack() as stack:
+        metrics = Metrics()
+        sandbox = await asyncio.to_thread(Sandbox, settings.cpu_slots)
+        yield Services(
+            settings=settings,
+            metrics=metrics,
+            database=await stack.enter_async_context(await Database.open(settings, dsn)),
+            signals=await stack.enter_async_context(Signals.open(dsn, settings)),
+            storage=Storage.open(settings.storage_url, settings.data_dir),
+            sandbox=sandbox,
+            models=await _models(stack, sandbox, settings),
+            downloader=Downloader(settings),
+            providers=await stack.enter_async_context(Providers.open(settings, sandbox, metrics)),
+        )
+
+
+async def _models(stack: AsyncExitStack, sandbox: Sandbox, settings: Settings) -> Models:
+    idle = settings.model_idle_seconds
+    models = Models(
+        documents=documents.resident(sandbox, idle_seconds=idle),
+        text=text.resident(sandbox, idle_seconds=idle),
+        voice=speech.resident(sandbox, idle_seconds=idle),
+    )
+    for resident in (models.documents, models.text, models.voice):
+        stack.push_async_callback(resident.aclose)
+    return models
+
+
+def worker_for(services: Services) -> Worker:
+    """The worker of this process, with what it does for each kind of job."""
+    handlers: dict[str, Handler] = {
+        "analyze": lambda job, _control: analyze(services, job),
+        "sweep_files": lambda _job, _control: sweep(services),
+    }
+    return Worker(services, handlers)
+
+
+async def serve(settings: Settings, dsn: str, listener: socket.socket) -> None:
+    """Serve until a signal: stop taking requests and claiming jobs together, let both end, close in order."""
+    async with open_services(settings, dsn) as services:
+        server = Server(application(services))
+        worker = worker_for(services) if settings.worker_slots else None
+        _stop_on_signal(server.stop, *([worker.stop] if worker else []))
+        async with asyncio.TaskGroup() as group:
+            if worker:
+                group.create_task(worker.run())
+            group.create_task(server.serve(sockets=[listener]))
+
+
+async def work(settings: Settings, dsn: str) -> None:
+    """Run jobs until a signal."""
+    async with open_services(settings, dsn) as services:
+        worker = worker_for(services)
+        _stop_on_signal(worker.stop)
+        await worker.run()
+
+
+@asynccontextmanager
+async def in_process(settings: Settings, dsn: str) -> AsyncIterator[ASGIApp]:
+    """The whole service without a socket, for the command line and tests: the application, with a worker behind it."""
+    async with open_services(settings, dsn) as services:
+        worker = worker_for(services)
+        running = asyncio.create_task(worker.run())
+        try:
+            yield application(services)
+        finally:
+            worker.stop()
+            await running
+
+
+def _stop_on_signal(*stops: Callable[[], None]) -> None:
+    def stop() -> None:
+        for each in stops:
+            each()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop)

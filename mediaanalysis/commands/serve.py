@@ -1,0 +1,73 @@
+"""`mediaanalysis serve`: the HTTP service, with workers in the same process."""
+
+from __future__ import annotations
+
+import argparse
+import socket
+
+import msgspec
+import uvloop
+
+from mediaanalysis import __version__, migrate
+from mediaanalysis.app import database_url, require_schema, serve
+from mediaanalysis.commands.signals import ending_on_sigterm
+from mediaanalysis.errors import ConfigurationError
+from mediaanalysis.settings import Settings
+
+HELP = "Serve HTTP, and run jobs in the same process (WORKER_SLOTS; 0: none)."
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--host", help="address to serve on (LISTEN_HOST)")
+    parser.add_argument("--port", type=int, help="port to serve on (LISTEN_PORT)")
+    parser.add_argument("--migrate", action="store_true", help="bring the database schema up to date first")
+
+
+def run(arguments: argparse.Namespace, settings: Settings) -> int:
+    settings = _with_flags(settings, arguments)
+    with _listen(settings) as listener, ending_on_sigterm(), database_url(settings) as dsn:
+        if arguments.migrate:
+            migrate.apply(dsn)
+        require_schema(dsn)
+        print(_greeting(settings, listener), flush=True)
+        uvloop.run(serve(settings, dsn, listener))
+    return 0
+
+
+def _with_flags(settings: Settings, arguments: argparse.Namespace) -> Settings:
+    given = {"listen_host": arguments.host, "listen_port": arguments.port}
+    return msgspec.structs.replace(settings, **{name: value for name, value in given.items() if value is not None})
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """Bind before anything is started: a taken port is the commonest fault, and the cheapest to find first."""
+    host, port = settings.listen_host, settings.listen_port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(2048)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigurationError(
+            f"cannot listen on {host}:{port} ({reason}): stop what uses it, or choose another by --port or LISTEN_PORT"
+        ) from None
+    return listener
+
+
+def _greeting(settings: Settings, listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    database = "DATABASE_URL" if settings.database_url else f"embedded PostgreSQL in {settings.data_dir}/postgresql"
+    storage = settings.storage_url or f"{settings.data_dir}/storage"
+    return f"""Media Analysis API {__version__}
+  serving   {url}  (documentation: {url}/docs)
+  database  {database}
+  files     {storage}
+  workers   {settings.worker_slots} jobs, {settings.cpu_slots} media processes at once
+Try first:
+  curl -F file=@clip.mp4 -F 'prompt=What is said?' {url}/api/media/analyze
+  curl '{url}/api/media/status/ANALYSIS_ID?wait=20' && curl {url}/api/media/ANALYSIS_ID
+Ctrl-C stops everything."""

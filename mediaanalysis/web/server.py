@@ -1,0 +1,46 @@
+"""The HTTP server: uvicorn on a socket that is already bound, stopped by a call instead of by signals of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from starlette.types import ASGIApp
+
+KEEP_ALIVE_SECONDS = 30
+STOP_SECONDS = 5
+HEADER_MAX_BYTES = 32_768
+
+
+class Server(uvicorn.Server):
+    """Serves until `stop`. Signals are the composition root's: they also concern the worker beside it."""
+
+    def __init__(self, application: ASGIApp) -> None:
+        super().__init__(
+            uvicorn.Config(
+                application,
+                loop="none",
+                http="httptools",
+                lifespan="off",
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                date_header=True,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
+                timeout_graceful_shutdown=STOP_SECONDS,
+                h11_max_incomplete_event_size=HEADER_MAX_BYTES,
+                proxy_headers=False,
+                backlog=2048,
+            )
+        )
+
+    def stop(self) -> None:
+        """Stop taking requests; those under way have `STOP_SECONDS` to end. Twice: at once."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """None of them: uvicorn would raise them again in the middle of our own stopping."""
+        yield
