@@ -51,12 +51,14 @@ CODES: dict[str, Code] = {
     "expired": Code(410, "The file was removed after its retention time"),
     "body_too_large": Code(413, "The body is too large"),
     "unsupported_content_type": Code(415, "The content type is not supported"),
+    "request_timeout": Code(408, "The body came too slowly", True),
     "range_not_satisfiable": Code(416, "The range lies outside the file"),
     "length_mismatch": Code(400, "The body ended before its declared length"),
     # this service
     "internal": Code(500, "Internal error", True),
     "database_unavailable": Code(503, "The database is not reachable", True),
     "storage_unavailable": Code(503, "The file storage is not reachable", True),
+    "timeout": Code(503, "The request took too long", True),
     "disk_full": Code(507, "The disk is nearly full", True),
     "shutting_down": Code(503, "The service is stopping", True),
     # the media

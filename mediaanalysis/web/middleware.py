@@ -1,0 +1,199 @@
+"""What every request passes through, as plain ASGI: identity, security headers, error answers, log, metrics, time.
+
+    Gate           request and correlation id, owner, headers, errors to problems, access log, metrics
+      └ Deadline   a request that makes no progress ends
+
+`Gate` leaves in `scope["state"]`: `request_id` (of this request alone), `correlation_id` (UUID, the client's or a new
+one) and `owner` (whose analyses these are; the one place where authentication will stand).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import secrets
+import time
+from collections.abc import Mapping
+from uuid import UUID, uuid4
+
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mediaanalysis import log
+from mediaanalysis.errors import MediaAnalysisError, RequestError, StoreError
+from mediaanalysis.metrics import Metrics
+from mediaanalysis.structs.owners import LOCAL_OWNER
+from mediaanalysis.web import problems
+
+CLIENT_GONE = 499
+STEP_SECONDS = 60.0
+BODY_GRACE_SECONDS = 30.0
+SECURITY_HEADERS = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer")]
+METHODS = frozenset({"GET", "HEAD", "POST", "DELETE", "OPTIONS", "PUT", "PATCH"})
+QUIET_ROUTES = frozenset({"/health", "/health/ready", "/metrics", "/api/media/status/{analysis_id}"})
+
+logger = log.get("web")
+
+
+def correlation(headers: Mapping[bytes, bytes]) -> UUID:
+    """`X-Correlation-ID` if it is a UUID, else the trace id of a well-formed `traceparent`, else a new one."""
+    given = _uuid(headers.get(b"x-correlation-id", b""))
+    if given is None and (trace := trace_parent(headers)):
+        given = UUID(trace[3:35].decode())
+    return given or uuid4()
+
+
+def trace_parent(headers: Mapping[bytes, bytes]) -> bytes | None:
+    """The `traceparent` header (W3C: version-trace-parent-flags in lower-case hex, no zero ids), if well-formed."""
+    given = headers.get(b"traceparent", b"")
+    parts = given.split(b"-")
+    if [len(part) for part in parts] != [2, 32, 16, 2] or parts[0] == b"ff":
+        return None
+    is_hex = not given.replace(b"-", b"").strip(b"0123456789abcdef")
+    return given if is_hex and parts[1].strip(b"0") and parts[2].strip(b"0") else None
+
+
+def _uuid(text: bytes) -> UUID | None:
+    try:
+        return UUID(text.decode("ascii")) if len(text) in (32, 36) else None
+    except ValueError:
+        return None
+
+
+class Exchange:
+    """One request and what has been answered so far."""
+
+    __slots__ = (
+        *("_echo", "_receive", "_send", "body_unread", "correlation_id"),
+        *("length", "request_id", "started", "status"),
+    )
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.request_id = request_id
+        self.correlation_id = correlation(headers)
+        self.started = time.perf_counter()
+        self.status = 0
+        self.length = 0
+        self.body_unread = b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
+        self._receive = receive
+        self._send = send
+        trace = trace_parent(headers)
+        self._echo = [(b"traceparent", trace)] if trace else []
+        state = scope.setdefault("state", {})
+        state.update(owner=LOCAL_OWNER, request_id=request_id, correlation_id=self.correlation_id)
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self.body_unread = self.body_unread and message.get("more_body", False)
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = [
+                *message["headers"],
+                *SECURITY_HEADERS,
+                (b"x-request-id", self.request_id.encode()),
+                (b"x-correlation-id", str(self.correlation_id).encode()),
+                *self._echo,
+            ]
+        else:
+            self.length += len(message.get("body", b""))
+        await self._send(message)
+
+
+class Gate:
+    """The outermost layer. Nothing escapes it but a failure after the answer began: then the connection must break."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._seconds = metrics.http_request_seconds
+        self._prefix = secrets.token_hex(6)
+        self._numbers = itertools.count(1)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = Exchange(scope, receive, send, f"{self._prefix}-{next(self._numbers):08x}")
+        try:
+            await self._app(scope, exchange.receive, exchange.send)
+        except ClientDisconnect:
+            exchange.status = exchange.status or CLIENT_GONE
+        except Exception as error:
+            if exchange.status:
+                raise
+            await self._answer_error(error, exchange, scope, receive)
+        finally:
+            self._record(exchange, scope)
+
+    async def _answer_error(self, error: Exception, exchange: Exchange, scope: Scope, receive: Receive) -> None:
+        if not isinstance(error, MediaAnalysisError):
+            logger.error("request_failed", exc_info=error, request_id=exchange.request_id)
+            error = MediaAnalysisError("Something failed here. The request id finds it in the log.")
+        response = problems.respond(error, exchange.request_id, body_unread=exchange.body_unread)
+        await response(scope, receive, exchange.send)
+
+    def _record(self, exchange: Exchange, scope: Scope) -> None:
+        seconds = time.perf_counter() - exchange.started
+        route = getattr(scope.get("route"), "path", "none")
+        method = scope["method"] if scope["method"] in METHODS else "other"
+        self._seconds.labels(method, route, str(exchange.status)).observe(seconds)
+        write = logger.debug if exchange.status < 400 and route in QUIET_ROUTES else logger.info
+        write(
+            "request",
+            method=scope["method"],
+            path=scope["path"],
+            status=exchange.status,
+            bytes=exchange.length,
+            milliseconds=round(seconds * 1000, 2),
+            request_id=exchange.request_id,
+            correlation_id=str(exchange.correlation_id),
+        )
+
+
+class Deadline:
+    """Ends a request that makes no progress. A body must come in `BODY_GRACE_SECONDS` plus its size at the minimum
+    speed; every other step (the handler's work, one chunk taken by a slow reader) has `STEP_SECONDS`."""
+
+    def __init__(self, app: ASGIApp, min_bytes_per_second: int) -> None:
+        self._app = app
+        self._min_bytes_per_second = min_bytes_per_second
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        progress = _Progress(receive, send, self._min_bytes_per_second)
+        try:
+            async with asyncio.timeout(STEP_SECONDS) as progress.limit:
+                with log.bound(correlation_id=str(scope["state"]["correlation_id"])):
+                    await self._app(scope, progress.receive, progress.send)
+        except TimeoutError:
+            if not progress.limit.expired():
+                raise
+            if progress.reading:
+                raise RequestError("The body came too slowly.", code="request_timeout") from None
+            raise StoreError("The request took too long here.", code="timeout") from None
+
+
+class _Progress:
+    """Moves the limit on with every message."""
+
+    limit: asyncio.Timeout
+
+    def __init__(self, receive: Receive, send: Send, min_bytes_per_second: int) -> None:
+        self._receive = receive
+        self._send = send
+        self._pace = 1 / min_bytes_per_second
+        self._clock = asyncio.get_running_loop().time
+        self._body_until = self._clock() + BODY_GRACE_SECONDS
+        self.reading = False
+
+    async def receive(self) -> Message:
+        self.reading = True
+        self.limit.reschedule(self._body_until)
+        message = await self._receive()
+        self._body_until += len(message.get("body", b"")) * self._pace
+        self.reading = False
+        self.limit.reschedule(self._clock() + STEP_SECONDS)
+        return message
+
+    async def send(self, message: Message) -> None:
+        self.limit.reschedule(self._clock() + STEP_SECONDS)
+        await self._send(message)
