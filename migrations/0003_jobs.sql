@@ -175,3 +175,132 @@ comment on table schedules_fired is
     'Which times of which schedule were enqueued. There is no leader: whoever inserts the row enqueues the job.';
 comment on column schedules_fired.name is 'The schedule.';
 comment on column schedules_fired.slot is 'The time it stood for, rounded down to its interval.';
+
+create function wake_workers() returns void language sql as $$
+    select pg_notify('mediaanalysis_jobs', '') where exists (select from workers where idle and not draining)
+$$;
+comment on function wake_workers() is
+    'Call after adding work that is due. Silent while every worker is busy: a NOTIFY in each commit costs most of the throughput.';
+
+create function lane_running(scope text, name text) returns bigint language plpgsql stable as $$
+begin
+    return case lane_running.scope
+        when 'owner' then (select count(*) from processing_jobs j where j.state = 'running' and j.owner_id = lane_running.name::uuid)
+        when 'kind' then (select count(*) from processing_jobs j where j.state = 'running' and j.kind = lane_running.name)
+        else (select count(*) from processing_jobs j where j.state = 'running' and j.provider = lane_running.name)
+    end;
+end $$;
+comment on function lane_running(text, text) is 'How many jobs of this owner, kind or provider run. Counted, never kept: it cannot leak.';
+
+create function lane_room(owner_id uuid, kind text, provider text) returns bigint language plpgsql stable as $$
+begin
+    return (
+        select min(case when lane.paused_until > now() then 0 else lane.max_running - lane_running(lane.scope, lane.name) end)
+        from (values ('owner', lane_room.owner_id::text), ('kind', lane_room.kind), ('provider', lane_room.provider)) part (scope, name)
+        join lanes lane using (scope, name));
+end $$;
+comment on function lane_room(uuid, text, text) is
+    'How many more jobs of this owner, kind and provider may run now; 0 or less: none; null: no limit.';
+
+create type lane_floor as (owner_id uuid, kind text, provider text, floor timestamptz);
+comment on type lane_floor is 'A lane, and a sort_key below which it is known to hold no queued job.';
+
+-- Claiming, in three steps, each with a snapshot of its own (READ COMMITTED):
+--   1. Find up to `free` lanes with due work and room. Lanes form a ring in the order of the index; we go round it from
+--      the lane served last, one index probe for each, so owners take turns and a backlog costs what its lanes cost.
+--   2. Lock the limits that these lanes are under. Whoever claims under the same limit waits for our commit.
+--   3. Count what runs (the snapshot is younger than the locks, so the count is exact), and take the heads of the lanes.
+-- `= any(array(…))` in place of a join, and no sequential scan, bitmap or sort whatever the statistics say: a generic
+-- plan over a table that is empty one minute and holds a million rows the next must not be a matter of luck.
+create function claim_jobs(worker bigint, kinds text[], free integer, served lane_floor, known lane_floor[])
+returns setof processing_jobs language plpgsql
+set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_bitmapscan = off as $$
+declare
+    lanes_due lane_floor[];
+    limited boolean;
+    taken_count integer;
+begin
+    perform from workers w where w.id = worker and not w.draining;
+    if not found then
+        return;
+    end if;
+
+    with recursive ring as (
+        select served.owner_id, served.kind, served.provider, 0 as round where cardinality(known) = 0
+        union all
+        select hop.* from ring here cross join lateral (
+            (select j.owner_id, j.kind, j.provider, greatest(here.round, 1) from processing_jobs j
+             where j.state = 'queued' and (j.owner_id, j.kind, j.provider) > (here.owner_id, here.kind, here.provider)
+             order by j.owner_id, j.kind, j.provider limit 1)
+            union all
+            select '00000000-0000-0000-0000-000000000000', '', '', 2 where here.round < 2
+            limit 1
+        ) hop
+        where here.round < 2 or (here.owner_id, here.kind, here.provider) < (served.owner_id, served.kind, served.provider)
+    ), candidate as (
+        select r.owner_id, r.kind, r.provider, '-infinity'::timestamptz as floor from ring r
+        where r.round = 1
+           or r.round = 2 and (r.owner_id, r.kind, r.provider) <= (served.owner_id, served.kind, served.provider)
+        union all
+        select k.owner_id, k.kind, k.provider, k.floor from unnest(known) k
+    )
+    select array_agg(row(lane.*)::lane_floor) into lanes_due
+    from (
+        select c.* from candidate c
+        where c.kind = any(kinds)
+          and coalesce(lane_room(c.owner_id, c.kind, c.provider), 1) > 0
+          and exists (select from processing_jobs j
+                      where j.state = 'queued' and j.owner_id = c.owner_id and j.kind = c.kind and j.provider = c.provider
+                        and j.sort_key between c.floor and now() and j.run_at <= now())
+        limit free
+    ) lane;
+
+    perform from unnest(lanes_due) due
+    cross join lateral (values ('owner', due.owner_id::text), ('kind', due.kind), ('provider', due.provider)) part (scope, name)
+    join lanes l using (scope, name)
+    where l.max_running is not null
+    order by l.scope, l.name
+    for no key update of l;
+    limited := found;
+
+    return query
+    with head as (
+        select job.* from unnest(lanes_due) due cross join lateral (
+            select j.id, j.owner_id, j.kind, j.provider, j.sort_key from processing_jobs j
+            where j.state = 'queued' and j.owner_id = due.owner_id and j.kind = due.kind and j.provider = due.provider
+              and j.sort_key between due.floor and now() and j.run_at <= now()
+            order by j.sort_key, j.run_at, j.id
+            limit free / cardinality(lanes_due)
+            for no key update skip locked
+        ) job
+    ), numbered as (
+        select h.id, part.scope, part.name,
+               row_number() over (partition by part.scope, part.name order by h.sort_key, h.id) as nth
+        from head h
+        cross join lateral (values ('owner', h.owner_id::text), ('kind', h.kind), ('provider', h.provider)) part (scope, name)
+        where limited
+    ), room as materialized (
+        select l.scope, l.name, l.max_running - lane_running(l.scope, l.name) as room
+        from (select distinct n.scope, n.name from numbered n) part join lanes l using (scope, name)
+        where l.max_running is not null
+    ), crowded as (
+        select n.id from numbered n join room r using (scope, name) where n.nth > r.room
+    ), taken as (
+        update processing_jobs j
+        set state = 'running', fence = j.fence + 1, attempt = j.attempt + 1, worker_id = worker, started_at = now(),
+            deadline_at = now() + make_interval(secs => j.timeout_seconds)
+        where j.id = any(array(select h.id from head h where h.id not in (select c.id from crowded c)))
+        returning j.*
+    ), started as (
+        update media_analysis_requests a
+        set status = 'processing', started_at = coalesce(a.started_at, now()), updated_at = now()
+        where a.id = any(array(select t.request_id from taken t where t.kind = 'analyze')) and a.status = 'pending'
+    )
+    select * from taken;
+
+    get diagnostics taken_count = row_count;
+    update workers w set idle = taken_count < free where w.id = worker and w.idle <> (taken_count < free);
+end $$;
+comment on function claim_jobs(bigint, text[], integer, lane_floor, lane_floor[]) is
+    'Up to `free` due jobs of these kinds, now running for this worker, lanes taking turns after `served`. '
+    'With `known`, looks only there and not below the floors. Nothing for a worker that drains or was declared dead.';
