@@ -97,18 +97,16 @@ comment on index analyses_prompt_search is 'Full-text search in prompts.';
 create index analyses_source on media_analysis_requests (source_analysis_id) where source_analysis_id is not null;
 comment on index analyses_source is 'Analyses that ask again about the media of another.';
 
--- History: one index per order that a client may ask for, over what is not deleted; id makes each order total.
-create index history_by_created on media_analysis_requests (owner_id, created_at, id) where status <> 'deleted';
-create index history_by_completed on media_analysis_requests (owner_id, coalesce(completed_at, '-infinity'), id) where status <> 'deleted';
-create index history_by_updated on media_analysis_requests (owner_id, updated_at, id) where status <> 'deleted';
-create index history_by_status on media_analysis_requests (owner_id, status, created_at, id) where status <> 'deleted';
-create index history_by_media_type on media_analysis_requests (owner_id, media_type, created_at, id) where status <> 'deleted';
-create index history_by_priority on media_analysis_requests (owner_id, priority, created_at, id) where status <> 'deleted';
-comment on index history_by_created is 'History sorted by created_at, and its date filter.';
+-- History: an index per order, below the two columns that clients filter by. A page reads the head of each (status,
+-- media type) that it asks for and merges them, so any filter is served alike; id makes each order total.
+create index history_by_created on media_analysis_requests (owner_id, status, media_type, created_at, id);
+create index history_by_completed on media_analysis_requests
+    (owner_id, status, media_type, coalesce(completed_at, '-infinity'), id);
+create index history_by_updated on media_analysis_requests (owner_id, status, media_type, updated_at, id);
+create index history_by_priority on media_analysis_requests (owner_id, status, media_type, priority, created_at, id);
+comment on index history_by_created is 'History sorted by created_at, status or media type; its totals.';
 comment on index history_by_completed is 'History sorted by completed_at; what has not ended counts as earliest.';
 comment on index history_by_updated is 'History sorted by updated_at.';
-comment on index history_by_status is 'History sorted or filtered by status.';
-comment on index history_by_media_type is 'History sorted or filtered by media type.';
 comment on index history_by_priority is 'History sorted by priority.';
 
 create function notify_changed() returns trigger language plpgsql as $$

@@ -11,6 +11,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -33,30 +34,36 @@ EMPTY_ALL_TABLES = """
 
 @pytest.fixture(scope="session")
 def server(testrun_uid: str) -> Iterator[str]:
-    """DSN of the session's server, on its database `mediaanalysis`: migrated, and the template of all others.
+    """DSN of the session's server, on its database `mediaanalysis`, the template of all others.
 
     Outside pytest's own folders: they are closed to the user that PostgreSQL runs as where we are root.
     """
     place = Path(tempfile.gettempdir()) / f"mediaanalysis-tests-{testrun_uid}"
     running = embedded.start(place, durable=False)
-    with (place / "template").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        migrate.apply(running.dsn)
     yield running.dsn
     if running.stop():
         shutil.rmtree(place)
 
 
 @pytest.fixture(scope="session")
-def process_dsn(server: str) -> Iterator[str]:
+def process_dsn(server: str, testrun_uid: str) -> Iterator[str]:
     """DSN of this process's own database. Tests take `dsn`, which also empties it afterwards."""
     name = f"test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
     maintenance = server.replace("/mediaanalysis?", "/postgres?")
     with psycopg.connect(maintenance, autocommit=True) as connection:
-        connection.execute(f"create database {name} template mediaanalysis strategy file_copy")
-    yield server.replace("/mediaanalysis?", f"/{name}?")
-    with psycopg.connect(maintenance, autocommit=True) as connection:
+        with _alone(testrun_uid):  # a template cannot be copied while others look at it
+            migrate.apply(server)
+            connection.execute(f"create database {name} template mediaanalysis strategy file_copy")
+        yield server.replace("/mediaanalysis?", f"/{name}?")
         connection.execute(f"drop database {name} with (force)")
+
+
+@contextmanager
+def _alone(testrun_uid: str) -> Iterator[None]:
+    """One process of the test session at a time."""
+    with (Path(tempfile.gettempdir()) / f"mediaanalysis-tests-{testrun_uid}" / "template").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @pytest_asyncio.fixture(scope="session")
