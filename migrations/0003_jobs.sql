@@ -128,7 +128,7 @@ create table workers (
     slots         integer not null,
     idle          boolean not null default false,
     draining      boolean not null default false,
-    lease_seconds real not null default 20,
+    lease_seconds double precision not null default 20,
     started_at    timestamptz not null default now(),
     seen_at       timestamptz not null default now()
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 200, autovacuum_vacuum_cost_delay = 0);

@@ -1,0 +1,13 @@
+"""`sql/lanes.sql`: what holds jobs back."""
+
+from __future__ import annotations
+
+from mediaanalysis.store import statements
+from mediaanalysis.store.pool import Db
+
+_sql = statements.load("lanes")
+
+
+async def cool_provider(db: Db, provider: str, pause_seconds: float, reason: str) -> None:
+    """No worker claims a job of this provider for so long. Never shortens a longer pause."""
+    await db.execute(_sql.cool_provider, provider, pause_seconds, reason)

@@ -1,0 +1,48 @@
+"""`sql/workers.sql`: who claims jobs, and who is still alive."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+import mediaanalysis
+from mediaanalysis.store import statements
+from mediaanalysis.store.pool import Db
+
+_sql = statements.load("workers")
+
+
+class Beat(Struct, frozen=True):
+    """The answer to a beat. `abandoned`: there are jobs to rescue; `cancelled`: running jobs of ours to be stopped."""
+
+    draining: bool
+    abandoned: bool
+    cancelled: list[int]
+
+
+async def register(db: Db, kinds: Sequence[str], slots: int, lease_seconds: float) -> int:
+    """Number of a new worker: this process."""
+    about = (socket.gethostname(), os.getpid(), mediaanalysis.__version__, kinds, slots, lease_seconds)
+    return int(await db.fetchval(_sql.register, *about))
+
+
+async def hold_lock(db: Db, worker_id: int) -> None:
+    """`db` must be a connection that lives as long as the worker does: its end is the sign that the worker is gone."""
+    await db.fetchval(_sql.hold_lock, worker_id)
+
+
+async def beat(db: Db, worker_id: int) -> Beat | None:
+    """Be seen, and bury the dead. None: we were declared dead; all our jobs are lost."""
+    row = await db.fetchrow(_sql.beat, worker_id)
+    return Beat(*row) if row else None
+
+
+async def drain(db: Db, worker_id: int) -> None:
+    await db.execute(_sql.drain, worker_id)
+
+
+async def remove(db: Db, worker_id: int) -> None:
+    await db.execute(_sql.remove, worker_id)
