@@ -24,10 +24,13 @@ RESULT_SECONDS = 3600.0
 
 
 class Answer(Struct, frozen=True):
-    """An encoded answer: the body, its strong ETag, and for how long it may be kept (0: not at all)."""
+    """An encoded answer with its headers and its strong ETag. `is_final`: it stands until somebody acts (retry,
+    delete). `keep_seconds` 0: not to be kept."""
 
     body: bytes
-    etag: bytes
+    etag: str
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    is_final: bool = True
     keep_seconds: float = 0.0
 
 

@@ -183,13 +183,17 @@ class _Progress:
         self._pace = 1 / min_bytes_per_second
         self._clock = asyncio.get_running_loop().time
         self._body_until = self._clock() + BODY_GRACE_SECONDS
+        self._is_complete = False
         self.reading = False
 
     async def receive(self) -> Message:
+        if self._is_complete:
+            return await self._receive()
         self.reading = True
         self.limit.reschedule(self._body_until)
         message = await self._receive()
         self._body_until += len(message.get("body", b"")) * self._pace
+        self._is_complete = not message.get("more_body", False)
         self.reading = False
         self.limit.reschedule(self._clock() + STEP_SECONDS)
         return message
