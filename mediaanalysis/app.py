@@ -27,7 +27,7 @@ from mediaanalysis.store.signals import Signals
 from mediaanalysis.web.routes import application
 from mediaanalysis.web.server import Server
 from mediaanalysis.worker import Handler, Worker
-from mediaanalysis.worker.retention import sweep
+from mediaanalysis.worker.retention import sweep_files
 
 
 @contextmanager
@@ -88,9 +88,13 @@ def worker_for(services: Services) -> Worker:
     """The worker of this process, with what it does for each kind of job."""
     handlers: dict[str, Handler] = {
         "analyze": lambda job, _control: analyze(services, job),
-        "sweep_files": lambda _job, _control: sweep(services),
+        "sweep_files": lambda _job, _control: _sweep(services),
     }
     return Worker(services, handlers)
+
+
+async def _sweep(services: Services) -> None:
+    await sweep_files(services)
 
 
 async def serve(settings: Settings, dsn: str, listener: socket.socket) -> None:

@@ -14,6 +14,7 @@ from mediaanalysis import log
 from mediaanalysis.analysis.context import Context
 from mediaanalysis.analysis.stage import Artifact, Ledger, Produced, Stage
 from mediaanalysis.errors import WARNINGS, MediaAnalysisError, StaleJob
+from mediaanalysis.storage.layout import RETENTION_DAYS
 from mediaanalysis.store import files, stages
 from mediaanalysis.store.files import NewFile
 from mediaanalysis.store.stages import Reusable, StageEnd
@@ -126,6 +127,7 @@ async def _store(context: Context, stage: Stage[Any], artifact: Artifact) -> New
         size_bytes=stored.size_bytes,
         checksum=stored.checksum,
         mime_type=artifact.mime_type,
+        retention_days=RETENTION_DAYS[stage.file_kind],
         width=artifact.width,
         height=artifact.height,
         at_seconds=artifact.at_seconds,

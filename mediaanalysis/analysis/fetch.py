@@ -11,6 +11,7 @@ from mediaanalysis.analysis.stage import Produced, Stage
 from mediaanalysis.errors import MediaError
 from mediaanalysis.media.identify import HEAD_BYTES, identify
 from mediaanalysis.storage import Storage
+from mediaanalysis.storage.layout import RETENTION_DAYS
 from mediaanalysis.store import files
 from mediaanalysis.store.files import NewFile
 from mediaanalysis.store.pool import Connection
@@ -88,6 +89,7 @@ async def _record(connection: Connection, context: Context, original: Original) 
         size_bytes=original.size_bytes,
         checksum=original.checksum,
         mime_type=original.identity.mime_type,
+        retention_days=RETENTION_DAYS["original"],
     )
     await files.add(connection, context.analysis.id, [row])
 
