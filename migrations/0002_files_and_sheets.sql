@@ -11,7 +11,7 @@ create table media_files (
     filename          text not null,
     original_path     text,
     storage_path      text not null,
-    relative_path     text not null,
+    relative_path     text generated always as (substring(storage_path from '[^/]+/(.+)')) stored,
     size_bytes        bigint not null,
     mime_type         text not null,
     checksum          char(64) not null,
@@ -40,8 +40,8 @@ comment on column media_files.request_id is 'The analysis it belongs to; files a
 comment on column media_files.kind is 'What it is to its analysis.';
 comment on column media_files.filename is 'Our name for it, unique within the analysis; the last part of its public address.';
 comment on column media_files.original_path is 'The client''s name or URL for it. Shown, never used as a path.';
-comment on column media_files.storage_path is 'Where it lies: URL of the storage and key.';
-comment on column media_files.relative_path is 'Its key in the storage.';
+comment on column media_files.storage_path is 'Its key in the storage: area/day/analysis/name.';
+comment on column media_files.relative_path is 'Its key below the area.';
 comment on column media_files.size_bytes is 'Bytes.';
 comment on column media_files.mime_type is 'Type by content.';
 comment on column media_files.checksum is 'SHA-256 (hex) of its bytes.';
@@ -56,6 +56,8 @@ comment on column media_files.deleted_at is 'When it was removed from storage.';
 
 create unique index files_by_name on media_files (request_id, filename) where deleted_at is null;
 comment on index files_by_name is 'One file of a name in an analysis, and the way to it.';
+create unique index files_by_path on media_files (storage_path) where deleted_at is null;
+comment on index files_by_path is 'From what lies in storage to its row: what has none is an orphan.';
 create unique index files_one_original on media_files (request_id) where kind = 'original' and deleted_at is null;
 comment on index files_one_original is 'An analysis has one original.';
 create index files_expiring on media_files (expires_at) where expires_at is not null and deleted_at is null;
@@ -67,7 +69,7 @@ create table contact_sheets (
     request_id       uuid primary key references media_analysis_requests (id) on delete cascade,
     file_id          uuid not null references media_files (id) on delete cascade,
     storage_path     text not null,
-    relative_path    text not null,
+    relative_path    text generated always as (substring(storage_path from '[^/]+/(.+)')) stored,
     frames_count     integer not null,
     grid_layout      text not null default '2x3',
     resolution       text not null default '1920x1080',
@@ -86,8 +88,8 @@ create table contact_sheets (
 comment on table contact_sheets is 'The contact sheet of an analysis: its frames in one picture.';
 comment on column contact_sheets.request_id is 'The analysis.';
 comment on column contact_sheets.file_id is 'Its file.';
-comment on column contact_sheets.storage_path is 'Where it lies: URL of the storage and key.';
-comment on column contact_sheets.relative_path is 'Its key in the storage.';
+comment on column contact_sheets.storage_path is 'Its key in the storage: area/day/analysis/name.';
+comment on column contact_sheets.relative_path is 'Its key below the area.';
 comment on column contact_sheets.frames_count is 'Frames on it.';
 comment on column contact_sheets.grid_layout is 'Rows x columns.';
 comment on column contact_sheets.resolution is 'Width x height in pixels.';

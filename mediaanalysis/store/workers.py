@@ -6,7 +6,7 @@ import os
 import socket
 from collections.abc import Sequence
 
-from msgspec import Struct
+from msgspec import Struct, convert
 
 import mediaanalysis
 from mediaanalysis.store import statements
@@ -15,12 +15,22 @@ from mediaanalysis.store.pool import Db
 _sql = statements.load("workers")
 
 
+class Held(Struct, frozen=True):
+    """A running job of ours, as the database sees it."""
+
+    id: int
+    fence: int
+    kind: str
+    cancelled: bool
+    overdue: bool
+
+
 class Beat(Struct, frozen=True):
-    """The answer to a beat. `abandoned`: there are jobs to rescue; `cancelled`: running jobs of ours to be stopped."""
+    """The answer to a beat. `abandoned`: there are jobs to rescue."""
 
     draining: bool
     abandoned: bool
-    cancelled: list[int]
+    held: list[Held]
 
 
 async def register(db: Db, kinds: Sequence[str], slots: int, lease_seconds: float) -> int:
@@ -37,7 +47,7 @@ async def hold_lock(db: Db, worker_id: int) -> None:
 async def beat(db: Db, worker_id: int) -> Beat | None:
     """Be seen, and bury the dead. None: we were declared dead; all our jobs are lost."""
     row = await db.fetchrow(_sql.beat, worker_id)
-    return Beat(*row) if row else None
+    return convert(dict(row), Beat) if row else None
 
 
 async def drain(db: Db, worker_id: int) -> None:

@@ -1,0 +1,43 @@
+-- Looking at the whole: is the database there, how long is the queue, how long does work take.
+
+-- name: ping
+-- The database answers, and takes writes.
+select not pg_is_in_recovery();
+
+-- name: read_server_version
+-- Version of the server as a number: 180004 is 18.4.
+select current_setting('server_version_num')::integer;
+
+-- name: read_queue
+-- Live jobs by kind and state, with the age of the oldest that is due.
+select kind, state, count(*) as jobs,
+       coalesce(extract(epoch from now() - min(run_at) filter (where run_at <= now())), 0)::float8 as oldest_seconds
+from processing_jobs
+group by kind, state
+order by kind, state;
+
+-- name: read_position
+-- Place of a waiting analysis in its owner's own line, 1 is next; counted no further than 1,000. No row: it does not wait.
+-- $1 analysis_id uuid
+select 1 + (
+    select count(*) from (
+        select from processing_jobs ahead
+        where ahead.state = 'queued' and ahead.owner_id = own.owner_id and ahead.kind = own.kind
+          and ahead.provider = own.provider and (ahead.sort_key, ahead.run_at, ahead.id) < (own.sort_key, own.run_at, own.id)
+        limit 999) bounded) as position
+from processing_jobs own
+where own.request_id = $1 and own.kind = 'analyze' and own.state = 'queued';
+
+-- name: read_pace
+-- Median milliseconds of the owner's latest completed analyses, by media type.
+-- $1 owner_id uuid
+select kind.media_type, percentile_cont(0.5) within group (order by latest.latency_ms) as latency_ms
+from unnest(enum_range(null::media_type_enum)) as kind (media_type)
+cross join lateral (
+    select a.latency_ms
+    from media_analysis_requests a
+    where a.owner_id = $1 and a.status = 'completed' and a.media_type = kind.media_type
+    order by coalesce(a.completed_at, '-infinity') desc, a.id desc
+    limit 20
+) latest
+group by kind.media_type;
