@@ -71,20 +71,17 @@ with verdict as materialized (
 ), followed as (
     update media_analysis_requests analysis
     set status = ending.status, updated_at = now(),
-        completed_at = case when ending.status = 'pending' then null else now() end,
+        completed_at = case when ending.status <> 'pending' then now() end,
         error_code = case when ending.status = 'failed' then v.code end,
         error_message = case when ending.status = 'failed' then v.message end
     from verdict v
     cross join lateral (select case v.verb when 'fail' then 'failed' when 'cancel' then 'cancelled' else 'pending'
                                end::media_analysis_status as status) ending
     where v.kind = 'analyze' and analysis.id = v.request_id and analysis.status in ('pending', 'processing')
-    returning analysis.id
-), told as materialized (
-    select pg_notify('mediaanalysis_changed', followed.id::text) from followed
-    union all
+), woken as materialized (
     select wake_workers() where exists (select from back where back.run_at <= now())
 )
-select verdict.id from verdict cross join (select count(*) from told) as once;
+select verdict.id from verdict cross join (select count(*) from woken) as once;
 
 -- name: extend_deadline
 -- Progress: the attempt may be silent for `timeout_seconds` from now. No row: stop, the job was taken away or cancelled.

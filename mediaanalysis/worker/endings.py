@@ -1,0 +1,112 @@
+"""How attempts ended, on the way to the database: what waits goes in one statement when the one before returned.
+
+So a lone ending leaves at once and a crowd shares a commit, without a timer. While the database is away endings wait
+here; each carries its fence, so one that comes too late, or twice, changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from mediaanalysis import log
+from mediaanalysis.errors import StaleJob, StoreError
+from mediaanalysis.metrics import Metrics
+from mediaanalysis.store import jobs
+from mediaanalysis.store.pool import Connection, Database
+from mediaanalysis.structs.jobs import Ending, Job
+from mediaanalysis.worker.watch import Watch
+
+BATCH_MAX = 500
+RETRY_SECONDS = 0.5
+
+_log = log.get("worker")
+
+
+class Endings:
+    """The way out of the worker. Written by `write`, which must be running."""
+
+    def __init__(self, database: Database, metrics: Metrics) -> None:
+        self._database = database
+        self._metrics = metrics
+        self._done: dict[int, Job] = {}
+        self._other: dict[int, tuple[str, Ending]] = {}
+        self._arrived = asyncio.Event()
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    def __contains__(self, job_id: int) -> bool:
+        return job_id in self._done or job_id in self._other
+
+    def complete(self, job: Job) -> None:
+        """The job is done and has nothing to write."""
+        self._done[job.id] = job
+        self._announce()
+
+    def settle(self, kind: str, ending: Ending) -> None:
+        """Any other end of a job of this kind."""
+        self._other[ending.id] = (kind, ending)
+        self._announce()
+
+    async def finish(self, job: Job, write: Callable[[Connection], Awaitable[None]]) -> None:
+        """The job is done, and what it gave is written in the transaction that removes it: both, or neither.
+
+        Tries again for as long as the database is away. Raises StaleJob where the job is no longer ours.
+        """
+        while True:
+            try:
+                async with self._database.transaction() as connection:
+                    if not await jobs.complete(connection, [(job.id, job.fence)]):
+                        raise StaleJob(f"job {job.id} was taken away before its end")
+                    await write(connection)
+            except StoreError as error:
+                if not error.retryable:
+                    raise
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                return
+
+    async def write(self, watch: Watch) -> None:
+        """Write what waits, for ever. Raises StoreError; what was not written still waits."""
+        while True:
+            watch.idle()
+            await self._arrived.wait()
+            watch.busy()
+            self._arrived.clear()
+            await self._write_done()
+            await self._write_other()
+            if self._done or self._other:
+                self._arrived.set()
+            else:
+                self._empty.set()
+
+    async def written(self) -> None:
+        """Wait until nothing waits."""
+        await self._empty.wait()
+
+    def _announce(self) -> None:
+        self._empty.clear()
+        self._arrived.set()
+
+    async def _write_done(self) -> None:
+        batch = list(self._done.values())[:BATCH_MAX]
+        if not batch:
+            return
+        accepted = await jobs.complete(self._database.pool, [(job.id, job.fence) for job in batch])
+        for job in batch:
+            del self._done[job.id]
+        for job in batch if len(accepted) < len(batch) else ():
+            if job.id not in accepted:  # cancelled in the last moment, or taken away
+                self._other[job.id] = (job.kind, Ending(job.id, job.fence, "cancel"))
+
+    async def _write_other(self) -> None:
+        batch = list(self._other.values())[:BATCH_MAX]
+        if not batch:
+            return
+        accepted = await jobs.settle(self._database.pool, [ending for _, ending in batch])
+        for kind, ending in batch:
+            if self._other[ending.id][1] is ending:  # not of a later attempt
+                del self._other[ending.id]
+            if ending.id not in accepted:
+                self._metrics.jobs_stale.labels(kind).inc()
+                _log.warning("job_stale", job_id=ending.id, kind=kind, fence=ending.fence, verb=ending.verb)

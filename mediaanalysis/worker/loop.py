@@ -1,0 +1,216 @@
+"""The worker: claims what fits its free slots, runs it, sleeps until woken, and stops in order."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+
+from msgspec import Struct
+
+from mediaanalysis import log
+from mediaanalysis.errors import StoreError
+from mediaanalysis.services import Services
+from mediaanalysis.store import jobs, workers
+from mediaanalysis.store.jobs import Claimed
+from mediaanalysis.store.schedules import Schedule
+from mediaanalysis.store.workers import Held
+from mediaanalysis.structs.jobs import Ending
+from mediaanalysis.worker.beat import Beat
+from mediaanalysis.worker.endings import Endings
+from mediaanalysis.worker.ring import Ring
+from mediaanalysis.worker.run import Handler, Run, Stop
+from mediaanalysis.worker.sweep import SCHEDULES, Clock
+from mediaanalysis.worker.wake import Wake
+from mediaanalysis.worker.watch import Watch
+
+LEASE_SECONDS = 20.0
+FLUSH_SECONDS = 5.0
+
+_log = log.get("worker")
+
+
+class Health(Struct, frozen=True):
+    """`ready`: this process claims and runs jobs. `faults` say what does not work now, by part."""
+
+    ready: bool
+    worker_id: int | None
+    slots: int
+    running: int
+    draining: bool
+    silent_seconds: float
+    restarts: int
+    faults: dict[str, str]
+
+
+class Worker:
+    """Runs jobs of the kinds it has handlers for, `settings.worker_slots` at once. One per process.
+
+    A job runs again after a crash, so handlers may run twice; what they return to be written is written once.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        handlers: Mapping[str, Handler],
+        *,
+        schedules: Sequence[Schedule] = SCHEDULES,
+        lease_seconds: float = LEASE_SECONDS,
+    ) -> None:
+        self.kinds = sorted(handlers)
+        self.slots = services.settings.worker_slots
+        self._services = services
+        self._handlers = handlers
+        self._runs: dict[int, Run] = {}
+        self._ring = Ring()
+        self._wake = Wake()
+        self._backlog = False
+        self._doubtful: set[int] = set()
+        self._stopping = asyncio.Event()
+        self._endings = Endings(services.database, services.metrics)
+        self._beat = Beat(services.database, self, lease_seconds)
+        self._clock = Clock(services.database, [each for each in schedules if each.kind in handlers])
+        self._parts: dict[Watch, Callable[[Watch], Awaitable[None]]] = {
+            Watch("beat"): self._beat.run,
+            Watch("guard"): self._beat.guard,
+            Watch("endings"): self._endings.write,
+            Watch("clock"): self._clock.run,
+            Watch("claim"): self._claim,
+        }
+
+    async def run(self) -> None:
+        """Work until `stop`, then finish or hand back what runs. Does not raise while the database is away."""
+        self._services.signals.subscribe("mediaanalysis_jobs", self._wake.hint)
+        self._services.signals.subscribe("mediaanalysis_cancel", self._on_cancel)
+        async with asyncio.TaskGroup() as group:
+            kept = {watch.name: group.create_task(watch.keep(body)) for watch, body in self._parts.items()}
+            try:
+                await self._stopping.wait()
+            finally:
+                kept["claim"].cancel()
+                kept["clock"].cancel()
+                await self._leave()
+                for task in kept.values():
+                    task.cancel()
+
+    def stop(self) -> None:
+        """Claim no more, and let `run` return when everything that runs is finished or handed back."""
+        self._stopping.set()
+
+    def wake(self) -> None:
+        """Work was added by this process: look now."""
+        self._wake.hint()
+
+    def health(self) -> Health:
+        return Health(
+            ready=self._beat.worker_id is not None and not self.faults and not self._stopping.is_set(),
+            worker_id=self._beat.worker_id,
+            slots=self.slots,
+            running=len(self._runs),
+            draining=self._beat.draining or self._stopping.is_set(),
+            silent_seconds=self._beat.silent_seconds,
+            restarts=sum(watch.restarts for watch in self._parts),
+            faults=self.faults,
+        )
+
+    @property
+    def faults(self) -> dict[str, str]:
+        return {watch.name: watch.fault or "stalled" for watch in self._parts if watch.fault or watch.stalled}
+
+    async def _claim(self, watch: Watch) -> None:
+        while True:
+            watch.busy()
+            self._wake.listen()
+            found_work = await self._claim_once()
+            watch.idle()
+            if not found_work:
+                await self._wake.wait()
+
+    async def _claim_once(self) -> bool:
+        """Fill the free slots. Whether to look again at once: there was work, or we have only now been marked idle,
+        and work that was added just before has notified nobody.
+        """
+        free, worker_id = self.slots - len(self._runs), self._beat.worker_id
+        if not free or worker_id is None or self._beat.draining:
+            return False
+        began = time.monotonic()
+        self._ring.look(began)
+        claimed = await jobs.claim(
+            self._services.database.pool,
+            worker_id,
+            self.kinds,
+            free,
+            served=self._ring.served,
+            floors=self._ring.floors.items(),
+        )
+        self._ring.note(claimed, time.monotonic() - began)
+        for each in claimed:
+            self._start(each)
+        was_backlog, self._backlog = self._backlog, len(claimed) == free
+        return was_backlog or bool(claimed)
+
+    def _start(self, claimed: Claimed) -> None:
+        job = claimed.job
+        self._services.metrics.job_wait_seconds.labels(job.kind).observe(
+            max(0, time.time() - claimed.run_at.timestamp())
+        )
+        run = self._runs[job.id] = Run(job, self._services.database, self._endings, self._left)
+        run.start(self._handlers[job.kind])
+
+    def _left(self, run: Run, verb: str) -> None:
+        """The slot is free; it is worth a look if the last one left something behind."""
+        job, metrics = run.job, self._services.metrics
+        if self._runs.get(job.id) is run:
+            del self._runs[job.id]
+        metrics.job_seconds.labels(job.kind, verb).observe(time.monotonic() - run.started_at)
+        if self._backlog:
+            self._wake.hint()
+
+    def review(self, held: Sequence[Held]) -> None:
+        """What the database says we run: stop what must stop; give back what we do not know (a claim whose answer was
+        lost on the way), once two reviews in a row found it.
+        """
+        unknown = set()
+        for each in held:
+            run = self._runs.get(each.id)
+            if run is not None and (each.cancelled or each.overdue):
+                run.stop(Stop.CANCELLED if each.cancelled else Stop.OVERDUE)
+            elif run is None and each.id not in self._endings:
+                unknown.add(each.id)
+                if each.id in self._doubtful:
+                    self._endings.settle(each.kind, Ending(each.id, each.fence, "release"))
+        self._doubtful = unknown
+
+    def stop_all(self, reason: Stop) -> None:
+        for run in list(self._runs.values()):
+            run.stop(reason)
+
+    def _on_cancel(self, payload: str) -> None:
+        """`id fence` of a running job, maybe ours."""
+        job_id, _, fence = payload.partition(" ")
+        run = self._runs.get(int(job_id))
+        if run is not None and str(run.job.fence) == fence:
+            run.stop(Stop.CANCELLED)
+
+    async def _leave(self) -> None:
+        """Finish within the grace time, hand the rest back, be no worker any more."""
+        pool, worker_id = self._services.database.pool, self._beat.worker_id
+        with suppress(StoreError):
+            if worker_id is not None:
+                await workers.drain(pool, worker_id)
+        await self._ended(self._services.settings.stop_grace_seconds)
+        self.stop_all(Stop.RELEASED)
+        await self._ended(FLUSH_SECONDS)
+        with suppress(StoreError, TimeoutError):
+            async with asyncio.timeout(FLUSH_SECONDS):
+                await self._endings.written()
+                if worker_id is not None and not self._runs:
+                    await workers.remove(pool, worker_id)
+        _log.info("worker_stopped", worker_id=worker_id, running=len(self._runs))
+
+    async def _ended(self, within_seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_seconds):
+                for run in list(self._runs.values()):
+                    await run.ended()
