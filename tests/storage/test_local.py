@@ -1,0 +1,218 @@
+"""What is particular to a local directory: permissions, links, leftovers, a full disk."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from storage_samples import DAY, ID, KEY, chunks, files_under
+
+from mediaanalysis.errors import ConfigurationError, ResourceError
+from mediaanalysis.storage import cleanup, disk, layout
+from mediaanalysis.storage.disk import DiskUsage
+from mediaanalysis.storage.storage import PART_BYTES, Storage
+
+DAY_SECONDS = 24 * 3600
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "storage"
+
+
+@pytest.fixture(params=[0o000, 0o077])
+def umask(request: pytest.FixtureRequest) -> Iterator[None]:
+    before = os.umask(request.param)
+    yield
+    os.umask(before)
+
+
+async def test_folders_are_0755_whatever_the_umask(umask: None, tmp_path: Path) -> None:
+    storage = Storage.open(None, tmp_path / "new" / "data")
+    await storage.put_bytes(KEY, b"x")
+    folders = [path for path in (tmp_path / "new").rglob("*") if path.is_dir()]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folders} == {0o755}
+
+
+async def test_a_file_is_read_in_place(storage: Storage, root: Path) -> None:
+    await storage.put_bytes(KEY, b"media")
+    assert storage.local_path(KEY) == root / KEY
+    assert (root / KEY).read_bytes() == b"media"
+
+
+async def test_a_copy_costs_no_bytes_and_is_young(storage: Storage, root: Path) -> None:
+    other = layout.original_key(DAY, UUID(int=2), "mp4")
+    await storage.put_bytes(KEY, b"media")
+    os.utime(root / KEY, (0, 0))
+    await storage.copy(KEY, other)
+    assert (root / other).samefile(root / KEY)
+    assert (root / other).stat().st_mtime > 0
+
+
+async def test_fetch_reads_in_place_where_no_link_can_be_made(storage: Storage, root: Path, tmp_path: Path) -> None:
+    await storage.put_bytes(KEY, b"media")
+    (tmp_path / "taken").touch()
+    assert await storage.fetch(KEY, tmp_path / "taken") == root / KEY
+
+
+@pytest.mark.parametrize("where", ["file", "folder"])
+async def test_links_in_the_storage_are_not_followed(storage: Storage, root: Path, tmp_path: Path, where: str) -> None:
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    (secret / "original.mp4").write_text("canary")
+    place = (root / KEY).parent
+    if where == "folder":
+        place.parent.mkdir(parents=True)
+        place.symlink_to(secret)
+    else:
+        place.mkdir(parents=True)
+        (root / KEY).symlink_to(secret / "original.mp4")
+    for attempt in (storage.get(KEY), storage.fetch(KEY, tmp_path / "x"), storage.copy(KEY, layout.audio_key(ID))):
+        with pytest.raises(FileNotFoundError):
+            await attempt
+    assert await storage.size(KEY) is None
+
+
+@pytest.mark.parametrize("end", ["fails", "is cancelled"])
+async def test_an_unfinished_write_leaves_no_bytes(storage: Storage, root: Path, end: str) -> None:
+    half_way = asyncio.Event()
+
+    async def stream() -> AsyncIterator[bytes]:
+        async for chunk in chunks(2 * PART_BYTES):
+            yield chunk
+        assert files_under(root), "it is being written"
+        half_way.set()
+        if end == "fails":
+            raise TimeoutError
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(storage.put_stream(KEY, stream(), max_bytes=10**9))
+    await half_way.wait()
+    if end == "is cancelled":
+        task.cancel()
+    with pytest.raises((asyncio.CancelledError, TimeoutError)):
+        await task
+    assert files_under(root) == []
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 16 MiB of its own, where we may mount one."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(place)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("needs the right to mount")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+async def test_the_disk_fills_up_in_the_middle(small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = Storage.open(None, small_disk)
+    monkeypatch.setattr(storage, "check_room", lambda size: None)
+    with pytest.raises(ResourceError) as caught:
+        await storage.put_stream(KEY, chunks(32 << 20), max_bytes=10**9)
+    assert caught.value.code == "disk_full"
+    assert "/" not in caught.value.detail
+    assert files_under(small_disk) == []
+
+
+async def test_a_stream_stops_before_the_disk_is_full(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disk, "usage", lambda path: DiskUsage(used_bytes=95, free_bytes=5))
+    with pytest.raises(ResourceError) as caught:
+        await storage.put_stream(KEY, chunks(10), max_bytes=100)
+    assert caught.value.code == "disk_full"
+
+
+def test_room(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disk, "usage", lambda path: DiskUsage(used_bytes=50, free_bytes=50))
+    storage.check_room(39)
+    with pytest.raises(ResourceError):
+        storage.check_room(40)
+
+
+@pytest.mark.parametrize(
+    ("used", "state"),
+    [
+        (0, DiskState.OK),
+        (79, DiskState.OK),
+        (80, DiskState.WARNING),
+        (90, DiskState.CRITICAL),
+        (100, DiskState.CRITICAL),
+    ],
+)
+def test_states_of_the_disk(used: int, state: str) -> None:
+    assert DiskUsage(used_bytes=used, free_bytes=100 - used).state == state
+
+
+def test_real_usage(storage: Storage) -> None:
+    assert 0 < storage.disk_usage().fraction < 1
+
+
+def _age(path: Path, seconds: float) -> None:
+    os.utime(path, (path.stat().st_atime - seconds, path.stat().st_mtime - seconds))
+
+
+async def test_clean_removes_what_crashes_left_and_nothing_else(storage: Storage, root: Path) -> None:
+    await storage.put_bytes(KEY, b"kept")
+    await storage.put_bytes(layout.audio_key(ID), b"kept")
+    staged, young = root / f"{KEY}#1", root / f"{KEY}#2"
+    dead, alive = root / "temp" / f"{ID}.dead", root / "temp" / f"{ID}.alive"
+    empty = root / "frames" / "2026-01-01"
+    for folder in (dead, alive, empty):
+        folder.mkdir(parents=True)
+    for file in (staged, young, dead / "frame.jpg"):
+        file.write_bytes(b"x")
+    for path in (staged, dead, empty, root / KEY, root / layout.audio_key(ID)):
+        _age(path, 2 * DAY_SECONDS)
+
+    cleaned = await storage.clean()
+
+    assert cleaned == cleanup.Cleaned(work_folders=1, staged_files=1, empty_folders=1)
+    assert {path for path in (staged, young, dead, alive, empty) if path.exists()} == {young, alive}
+    assert await storage.get(KEY) == await storage.get(layout.audio_key(ID)) == b"kept"
+    assert await storage.clean() == cleanup.Cleaned()
+
+
+async def test_only_one_cleans_at_a_time(storage: Storage, root: Path) -> None:
+    with cleanup.lock(root) as won:
+        assert won
+        assert await storage.clean() is None
+    assert await storage.clean() is not None
+
+
+async def test_work_folders_are_apart_and_leave_nothing(storage: Storage, root: Path) -> None:
+    async with storage.workspace(ID) as one, storage.workspace(ID) as other:
+        (one / "frame.jpg").touch()
+        assert list(other.iterdir()) == []
+    assert list((root / "temp").iterdir()) == []
+
+
+def test_a_file_url_is_a_directory(tmp_path: Path) -> None:
+    storage = Storage.open(f"file://{tmp_path}/with%20space", tmp_path / "unused")
+    assert storage.describe() == f"directory {tmp_path}/with space"
+    assert not (tmp_path / "unused").exists()
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["ftp://host/x", "s3:bucket", "s3://id:planted-secret@bucket", "file://host/x", "file:x", "memory:///", "x"],
+)
+def test_other_urls_are_refused_in_one_line(url: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Storage.open(url, tmp_path)
+    assert "STORAGE_URL" in caught.value.detail
+    assert "expected s3://bucket/prefix" in caught.value.detail
+    assert "planted-secret" not in caught.value.detail
+
+
+def test_an_unwritable_directory_is_said_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigurationError, match=r"^DATA_DIR: .* cannot be written \(.+\)$"):
+        Storage.open(None, tmp_path / "file")
