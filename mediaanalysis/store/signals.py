@@ -123,18 +123,17 @@ class Signals:
                 return
 
     async def _connect(self) -> None:
-        self._lost.clear()
-        connection = await self._database.connect()
+        connection = self._connection = await self._database.connect()
+        lost = self._lost = asyncio.Event()
         try:
-            connection.add_termination_listener(lambda _connection: self._lost.set())
+            connection.add_termination_listener(lambda _connection: lost.set())
             for channel in self._listeners:
                 await connection.add_listener(channel, self._hear)
             for greeter in self._greeters:
                 await greeter(connection)
         except BaseException:
-            connection.terminate()
+            await self._disconnect()
             raise
-        self._connection = connection
 
     async def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
