@@ -1,0 +1,97 @@
+"""What stands between a child and this machine, as a prefix of its command line.
+
+Each guard is a small program of util-linux or coreutils that changes itself and then becomes the next one, so the
+child keeps the process id we started. The order matters: leaving the network comes first, because entering a user
+namespace would clear the parent-death signal.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+ENVIRONMENT = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"}
+"""All that a child sees of ours: where programs lie. Keys, addresses and proxies stay here."""
+MIB = 1024**2
+GIB = 1024**3
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """What one child may use. None means no limit of that kind.
+
+    `wall_seconds` counts from the start of the child, not from the wait for a slot. `output_bytes` bounds what it
+    says (stdout, or one answer of a resident child), `file_size_bytes` each file that it writes.
+    """
+
+    address_space_bytes: int | None = 1536 * MIB
+    cpu_seconds: int | None = None
+    file_size_bytes: int | None = 2 * GIB
+    open_files: int | None = 256
+    wall_seconds: float = 60.0
+    output_bytes: int = 16 * MIB
+
+
+class Capabilities(Struct, frozen=True):
+    """The guards in force here. A guard that this machine does not permit is empty, and `missing` names it."""
+
+    network: tuple[str, ...] = ()
+    parent_death: tuple[str, ...] = ()
+    limits: tuple[str, ...] = ()
+    nice: tuple[str, ...] = ()
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        return tuple(name for name in self.__struct_fields__ if not getattr(self, name))
+
+    def prefix(self, limits: Limits) -> list[str]:
+        """The command line to put in front of a child's."""
+        wanted = [*self.limits, *_limit_arguments(limits)] if self.limits else []
+        return [*self.network, *self.parent_death, *wanted, *self.nice]
+
+
+_CANDIDATES: dict[str, tuple[tuple[str, ...], ...]] = {
+    "network": (("unshare", "--net", "--"), ("unshare", "--map-root-user", "--net", "--")),
+    "parent_death": (
+        ("setpriv", "--pdeathsig", "KILL", "--no-new-privs", "--bounding-set=-all", "--"),
+        ("setpriv", "--pdeathsig", "KILL", "--no-new-privs", "--"),
+        ("setpriv", "--pdeathsig", "KILL", "--"),
+    ),
+    "limits": (("prlimit", "--core=0"),),
+    "nice": (("nice", "-n", "10"),),
+}
+"""Per guard, the forms to try, the strictest first."""
+
+
+def detect() -> Capabilities:
+    """Try each guard once, on top of those already found. Blocks for some milliseconds: call it at start-up."""
+    found: dict[str, tuple[str, ...]] = {}
+    for guard, forms in _CANDIDATES.items():
+        outer = [word for form in found.values() for word in form]
+        found[guard] = next((form for form in forms if _permitted([*outer, *form])), ())
+    return Capabilities(**found)
+
+
+def _permitted(form: Sequence[str]) -> bool:
+    if shutil.which(form[0], path=ENVIRONMENT["PATH"]) is None:
+        return False
+    try:
+        tried = subprocess.run(  # noqa: S603 - the candidates above, nothing from outside
+            [*form, "true"], env=ENVIRONMENT, capture_output=True, stdin=subprocess.DEVNULL, timeout=10, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return tried.returncode == 0
+
+
+def _limit_arguments(limits: Limits) -> list[str]:
+    flags = {
+        "as": limits.address_space_bytes,
+        "cpu": limits.cpu_seconds,
+        "fsize": limits.file_size_bytes,
+        "nofile": limits.open_files,
+    }
+    return [f"--{name}={value}" for name, value in flags.items() if value is not None]
