@@ -2,7 +2,8 @@
 
 How "never older" is kept: an answer is stored only if nothing changed the analysis between the start of its read and
 its end (`read` holds a ticket that `forget` takes away), and a change is announced after its commit, so that a read
-that begins later sees it. While nobody listens to the database nothing is served and nothing is kept.
+that begins later sees it. While nobody listens to the database nothing is served and nothing is kept, and what was
+kept before a gap in listening is forgotten.
 """
 
 from __future__ import annotations
@@ -43,10 +44,12 @@ class _Kept(Struct):
 
 
 class Cache:
-    """Least recently used analyses leave first. Another owner's analysis is never found."""
+    """Least recently used analyses leave first. Another owner's analysis is never found. `ear` gives the connection
+    that hears of changes, the same as long as it never broke, or None."""
 
-    def __init__(self, listening: Callable[[], bool], metrics: Metrics, max_bytes: int = MAX_BYTES) -> None:
-        self._listening = listening
+    def __init__(self, ear: Callable[[], object | None], metrics: Metrics, max_bytes: int = MAX_BYTES) -> None:
+        self._ear = ear
+        self._heard_by: object | None = None
         self._max_bytes = max_bytes
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._size_bytes = 0
@@ -57,13 +60,10 @@ class Cache:
 
     def get(self, kind: str, analysis_id: str, owner: UUID) -> Answer | None:
         """The kept answer, if it may be served."""
-        kept = self._kept.get(analysis_id)
+        kept = self._kept.get(analysis_id) if self._hears() else None
         if kept is None or kind not in kept.answers or kept.owner != owner:
             return None
         answer, fresh_until = kept.answers[kind]
-        if not self._listening():
-            self.forget_all()
-            return None
         if time.monotonic() >= fresh_until:
             self.forget(analysis_id)
             return None
@@ -81,8 +81,8 @@ class Cache:
         try:
             answer = await load()
         finally:
-            is_unchanged = self._give_back(analysis_id, ticket)
-        if is_unchanged and answer.keep_seconds and self._listening():
+            is_current = self._hears() and self._give_back(analysis_id, ticket)
+        if is_current and answer.keep_seconds:
             self._keep(kind, analysis_id, owner, answer)
         return answer
 
@@ -97,6 +97,14 @@ class Cache:
         self._tickets.clear()
         self._kept.clear()
         self._size_bytes = 0
+
+    def _hears(self) -> bool:
+        """Whether changes are heard of, now and since everything here was kept."""
+        ear = self._ear()
+        if ear is not self._heard_by:
+            self.forget_all()
+            self._heard_by = ear
+        return ear is not None
 
     def _give_back(self, analysis_id: str, ticket: object) -> bool:
         """Whether nothing changed since the ticket was taken."""

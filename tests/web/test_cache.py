@@ -9,16 +9,16 @@ from mediaanalysis.metrics import Metrics
 from mediaanalysis.web.cache import Answer, Cache
 
 OWNER, STRANGER = UUID(int=1), UUID(int=2)
-ANSWER = Answer(b"{}", b'"1"', 300)
+ANSWER = Answer(b"{}", '"1"', keep_seconds=300)
 
 
 class Ear:
-    """Whether somebody listens to the database."""
+    """Who hears of changes in the database."""
 
-    hears = True
+    connection: object | None = "first"
 
-    def __call__(self) -> bool:
-        return self.hears
+    def __call__(self) -> object | None:
+        return self.connection
 
 
 @pytest.fixture
@@ -55,8 +55,8 @@ async def test_an_answer_is_kept_for_its_owner_alone(cache: Cache, metrics: Metr
 
 
 async def test_what_may_not_be_kept_is_not(cache: Cache) -> None:
-    await cache.read("status", "a", OWNER, loading(Answer(b"{}", b'"1"')))
-    await cache.read("status", "b", OWNER, loading(Answer(b"x" * 4_000_000, b'"1"', 300)))
+    await cache.read("status", "a", OWNER, loading(Answer(b"{}", '"1"')))
+    await cache.read("status", "b", OWNER, loading(Answer(b"x" * 4_000_000, '"1"', keep_seconds=300)))
     assert cache.get("status", "a", OWNER) is None
     assert cache.get("status", "b", OWNER) is None
 
@@ -88,10 +88,21 @@ async def test_a_failed_read_leaves_nothing(cache: Cache) -> None:
 
 async def test_nothing_is_served_or_kept_while_nobody_listens(cache: Cache, ear: Ear) -> None:
     await cache.read("status", "a", OWNER, loading(ANSWER))
-    ear.hears = False
+    ear.connection = None
     assert cache.get("status", "a", OWNER) is None
     await cache.read("status", "b", OWNER, loading(ANSWER))
-    ear.hears = True
+    ear.connection = "first"
+    assert cache.get("status", "a", OWNER) is None
+    assert cache.get("status", "b", OWNER) is None
+
+
+async def test_a_gap_in_listening_that_nobody_noticed(cache: Cache, ear: Ear) -> None:
+    await cache.read("status", "a", OWNER, loading(ANSWER))
+
+    def reconnect() -> None:
+        ear.connection = "second"
+
+    await cache.read("status", "b", OWNER, loading(ANSWER, reconnect))
     assert cache.get("status", "a", OWNER) is None
     assert cache.get("status", "b", OWNER) is None
 
@@ -107,7 +118,7 @@ async def test_time_to_live(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 async def test_the_least_recently_used_leaves_first(cache: Cache) -> None:
-    big = Answer(b"x" * 30_000, b'"1"', 300)
+    big = Answer(b"x" * 30_000, '"1"', keep_seconds=300)
     for name in ("a", "b", "c"):
         await cache.read("status", name, OWNER, loading(big))
     assert cache.get("status", "a", OWNER)

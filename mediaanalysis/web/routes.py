@@ -1,0 +1,113 @@
+"""Every address of the service, in one table, and the application made of it.
+
+Gate             ids, owner, headers, problems, log, metrics          middleware
+  StatusFromCache  the busiest call, answered before anything else    polls
+    Deadline         nothing waits for ever                           middleware
+      Router           the table below
+        Resource         method to handler; HEAD, OPTIONS, 405
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mediaanalysis.errors import RequestError
+from mediaanalysis.services import Services
+from mediaanalysis.store import analyses as store
+from mediaanalysis.store.batch import Batch
+from mediaanalysis.store.signals import CHANGED
+from mediaanalysis.web import analyses, files, history, operations, pages, polls
+from mediaanalysis.web.cache import Cache
+from mediaanalysis.web.changes import Changes
+from mediaanalysis.web.edge import Edge
+from mediaanalysis.web.middleware import Deadline, Gate
+from mediaanalysis.web.outlook import Outlook
+from mediaanalysis.web.problems import Refusal
+
+Handler = Callable[[Edge, Request], Awaitable[Response]]
+
+ROUTES: dict[str, dict[str, Handler]] = {
+    "/api/media/analyze": {"POST": analyses.analyze},
+    "/api/media/video": {"POST": analyses.video},
+    "/api/media/audio": {"POST": analyses.audio},
+    "/api/media/documents": {"POST": analyses.document},
+    "/api/media/images": {"POST": analyses.image},
+    polls.PATH: {"GET": polls.status},
+    "/api/media/history": {"GET": history.page},
+    "/api/media/{analysis_id}": {"GET": analyses.result, "DELETE": analyses.delete},
+    "/api/media/{analysis_id}/retry": {"POST": analyses.retry},
+    "/api/media/{analysis_id}/cancel": {"POST": analyses.cancel},
+    "/api/media/{analysis_id}/transcript": {"GET": files.transcript},
+    "/api/media/{analysis_id}/contact-sheet": {"GET": files.contact_sheet},
+    "/api/media/{analysis_id}/frames": {"GET": files.frames},
+    "/api/media/{analysis_id}/frames/{n}": {"GET": files.frame},
+    "/api/media/{analysis_id}/files/{name}": {"GET": files.file},
+    "/health": {"GET": operations.health},
+    "/health/ready": {"GET": operations.ready},
+    "/metrics": {"GET": operations.metrics},
+    "/openapi.json": {"GET": operations.description},
+    "/docs": {"GET": pages.docs},
+    "/": {"GET": pages.start},
+}
+
+
+class Resource:
+    """One address: dispatches on the method, answers OPTIONS, and HEAD as GET without its body."""
+
+    def __init__(self, edge: Edge, handlers: Mapping[str, Handler]) -> None:
+        self._edge = edge
+        self._handlers = {**handlers, "HEAD": handlers["GET"]} if "GET" in handlers else dict(handlers)
+        self._allow = {"allow": ", ".join(sorted({*self._handlers, "OPTIONS"}))}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        method = scope["method"]
+        handler = self._handlers.get(method)
+        if handler is not None:
+            response = await handler(self._edge, Request(scope, receive))
+        elif method == "OPTIONS":
+            response = Response(status_code=204, headers=self._allow)
+        else:
+            raise Refusal(f"{method} is not possible here.", code="method_not_allowed", headers=self._allow)
+        await response(scope, receive, _bodiless(send) if method == "HEAD" else send)
+
+
+def _bodiless(send: Send) -> Send:
+    async def send_head(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            message = {**message, "body": b""}
+        await send(message)
+
+    return send_head
+
+
+async def not_found(scope: Scope, _receive: Receive, _send: Send) -> None:
+    raise RequestError(f"There is nothing at {scope['path']!r}.", code="not_found")
+
+
+def _edge(services: Services) -> Edge:
+    signals = services.signals
+    cache = Cache(lambda: signals.connection if signals.alive else None, services.metrics)
+    changes = Changes()
+
+    def hear(analysis_id: str) -> None:
+        cache.forget(analysis_id)
+        changes.announce(analysis_id)
+
+    signals.subscribe(CHANGED, hear)
+    acceptance = Batch(partial(store.accept, services.database.pool))
+    return Edge(services, acceptance, cache, changes, Outlook(services))
+
+
+def application(services: Services) -> ASGIApp:
+    """The HTTP application over open services. Made and called inside one running event loop."""
+    edge = _edge(services)
+    routes = {path: Route(path, Resource(edge, handlers)) for path, handlers in ROUTES.items()}
+    router = Router([*routes.values()], redirect_slashes=False, default=not_found)
+    patient = Deadline(router, services.settings.fetch_min_bytes_per_second)
+    return Gate(polls.StatusFromCache(patient, edge.cache, routes[polls.PATH]), services.metrics)
