@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         loaded = settings.load()
         log.configure(style=loaded.log_format, level=loaded.log_level)
-        return COMMANDS[arguments.command].run(arguments, loaded)
+        return int(COMMANDS[arguments.command].run(arguments, loaded))
     except MediaAnalysisError as error:
         print(f"mediaanalysis: {error.detail}", file=sys.stderr)
         return 1

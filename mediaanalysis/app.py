@@ -10,9 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 from starlette.types import ASGIApp
 
-from mediaanalysis import migrate
 from mediaanalysis.analysis.pipeline import analyze
-from mediaanalysis.errors import ConfigurationError
 from mediaanalysis.media import documents, speech, text
 from mediaanalysis.media.download import Downloader
 from mediaanalysis.metrics import Metrics
@@ -20,7 +18,7 @@ from mediaanalysis.providers import Providers
 from mediaanalysis.sandbox import Sandbox
 from mediaanalysis.services import Models, Services
 from mediaanalysis.settings import Settings
-from mediaanalysis.storage import Storage
+from mediaanalysis.storage.storage import Storage
 from mediaanalysis.store import embedded
 from mediaanalysis.store.pool import Database
 from mediaanalysis.store.signals import Signals
@@ -28,6 +26,7 @@ from mediaanalysis.web.routes import application
 from mediaanalysis.web.server import Server
 from mediaanalysis.worker import Handler, Worker
 from mediaanalysis.worker.retention import sweep_files
+from mediaanalysis.worker.sweep import sweep_jobs
 
 
 @contextmanager
@@ -43,27 +42,18 @@ def database_url(settings: Settings) -> Iterator[str]:
         server.stop()
 
 
-def require_schema(dsn: str) -> None:
-    """Raise ConfigurationError where the database lacks a migration."""
-    missing = migrate.pending(dsn)
-    if missing:
-        raise ConfigurationError(
-            f"the database lacks {len(missing)} migration(s), first {missing[0]}: run `make migrate` "
-            "(or start with `serve --migrate`)"
-        )
-
-
 @asynccontextmanager
 async def open_services(settings: Settings, dsn: str) -> AsyncIterator[Services]:
     """Everything the edges need, closed in the reverse order."""
     async with AsyncExitStack() as stack:
         metrics = Metrics()
         sandbox = await asyncio.to_thread(Sandbox, settings.cpu_slots)
+        database = await stack.enter_async_context(await Database.open(settings, dsn))
         yield Services(
             settings=settings,
             metrics=metrics,
-            database=await stack.enter_async_context(await Database.open(settings, dsn)),
-            signals=await stack.enter_async_context(Signals.open(dsn, settings)),
+            database=database,
+            signals=await stack.enter_async_context(await Signals.open(database)),
             storage=Storage.open(settings.storage_url, settings.data_dir),
             sandbox=sandbox,
             models=await _models(stack, sandbox, settings),
@@ -89,6 +79,7 @@ def worker_for(services: Services) -> Worker:
     handlers: dict[str, Handler] = {
         "analyze": lambda job, _control: analyze(services, job),
         "sweep_files": lambda _job, _control: _sweep(services),
+        "sweep_jobs": lambda _job, _control: sweep_jobs(services.database),
     }
     return Worker(services, handlers)
 

@@ -49,6 +49,15 @@ def pending(dsn: str) -> list[str]:
     return [name for name in names if name not in applied]
 
 
+def require(dsn: str) -> None:
+    """Raise ConfigurationError where the database lacks a migration."""
+    if missing := pending(dsn):
+        raise ConfigurationError(
+            f"the database lacks {len(missing)} migration(s), first {missing[0]}: run `make migrate`, "
+            "or start with `serve --migrate`"
+        )
+
+
 def _migrations() -> MigrationList:
     """Never empty: yoyo takes a wrong folder for one without work, and an empty database would look up to date."""
     folder = resources.folder("migrations")

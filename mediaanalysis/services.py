@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from mediaanalysis.providers import Providers
     from mediaanalysis.sandbox import Resident, Sandbox
     from mediaanalysis.settings import Settings
-    from mediaanalysis.storage import Storage
+    from mediaanalysis.storage.storage import Storage
     from mediaanalysis.store.pool import Database
     from mediaanalysis.store.signals import Signals
 

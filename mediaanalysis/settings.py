@@ -98,13 +98,6 @@ class Settings(Struct, frozen=True, kw_only=True):
         Count, Variable("FETCH_MIN_BYTES_PER_SECOND", "give a download up when slower than this for 30 s")
     ] = KIB
 
-    transcription_providers: Annotated[
-        tuple[str, ...], Variable("TRANSCRIPTION_PROVIDERS", "who transcribes, in order, comma separated")
-    ] = ("local",)
-    answer_providers: Annotated[
-        tuple[str, ...], Variable("ANSWER_PROVIDERS", "who answers, in order, comma separated")
-    ] = ("local",)
-
     log_format: Annotated[
         str, Meta(pattern="^(auto|text|json)$"), Variable("LOG_FORMAT", "text, json, or auto (text on a terminal)")
     ] = "auto"
@@ -147,7 +140,7 @@ def _convert(field: str, text: str | None) -> Any:
     kind = get_type_hints(Settings, include_extras=True)[field]
     variable = variables()[field]
     value: Any = text
-    if text is not None and field in {"fetch_allow", "transcription_providers", "answer_providers"}:
+    if text is not None and field == "fetch_allow":
         value = [part.strip() for part in text.split(",") if part.strip()]
     try:
         if field == "data_dir":

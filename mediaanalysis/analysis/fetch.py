@@ -10,8 +10,8 @@ from mediaanalysis.analysis.context import Context
 from mediaanalysis.analysis.stage import Produced, Stage
 from mediaanalysis.errors import MediaError
 from mediaanalysis.media.identify import HEAD_BYTES, identify
-from mediaanalysis.storage import Storage
 from mediaanalysis.storage.layout import RETENTION_DAYS
+from mediaanalysis.storage.storage import Storage
 from mediaanalysis.store import files
 from mediaanalysis.store.files import NewFile
 from mediaanalysis.store.pool import Connection

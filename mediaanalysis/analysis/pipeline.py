@@ -21,6 +21,8 @@ from mediaanalysis.store import analyses, results
 from mediaanalysis.store.pool import Connection
 from mediaanalysis.structs.jobs import Job
 
+PERCEIVING: Branch = (FRAMES, TRANSCRIBE, READ_TEXT, PAGES)
+
 Finish = Callable[[Connection], Awaitable[None]]
 
 
@@ -68,8 +70,7 @@ async def _side_by_side(context: Context, branches: tuple[Branch, ...]) -> None:
 
 def _require_something(context: Context) -> None:
     """An analysis that neither saw, heard nor read anything because its stages failed has failed."""
-    perceived = any(context.of(stage) is not None for stage in (FRAMES, TRANSCRIBE, READ_TEXT, PAGES))
-    if context.failures and not perceived:
+    if context.failures and all(context.of(stage) is None for stage in PERCEIVING):
         raise context.failures[0]
 
 

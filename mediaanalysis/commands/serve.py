@@ -9,7 +9,7 @@ import msgspec
 import uvloop
 
 from mediaanalysis import __version__, migrate
-from mediaanalysis.app import database_url, require_schema, serve
+from mediaanalysis.app import database_url, serve
 from mediaanalysis.commands.signals import ending_on_sigterm
 from mediaanalysis.errors import ConfigurationError
 from mediaanalysis.settings import Settings
@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     with _listen(settings) as listener, ending_on_sigterm(), database_url(settings) as dsn:
         if arguments.migrate:
             migrate.apply(dsn)
-        require_schema(dsn)
+        migrate.require(dsn)
         print(_greeting(settings, listener), flush=True)
         uvloop.run(serve(settings, dsn, listener))
     return 0

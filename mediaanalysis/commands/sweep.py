@@ -6,7 +6,8 @@ import argparse
 
 import uvloop
 
-from mediaanalysis.app import database_url, open_services, require_schema
+from mediaanalysis import migrate
+from mediaanalysis.app import database_url, open_services
 from mediaanalysis.settings import Settings
 from mediaanalysis.worker.retention import Swept, sweep_files
 
@@ -19,7 +20,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
     with database_url(settings) as dsn:
-        require_schema(dsn)
+        migrate.require(dsn)
         swept = uvloop.run(_sweep(settings, dsn, dry_run=arguments.dry_run))
     verb = "would remove" if arguments.dry_run else "removed"
     print(f"{verb} {swept.expired} expired files ({swept.expired_bytes} bytes) and {swept.orphans} orphans")

@@ -7,7 +7,8 @@ import argparse
 import msgspec
 import uvloop
 
-from mediaanalysis.app import database_url, require_schema, work
+from mediaanalysis import migrate
+from mediaanalysis.app import database_url, work
 from mediaanalysis.commands.signals import ending_on_sigterm
 from mediaanalysis.errors import ConfigurationError
 from mediaanalysis.settings import Settings
@@ -25,7 +26,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     if settings.worker_slots < 1:
         raise ConfigurationError(f"WORKER_SLOTS={settings.worker_slots}: a worker needs at least 1")
     with ending_on_sigterm(), database_url(settings) as dsn:
-        require_schema(dsn)
+        migrate.require(dsn)
         print(f"running {settings.worker_slots} jobs at once; Ctrl-C stops", flush=True)
         uvloop.run(work(settings, dsn))
     return 0
