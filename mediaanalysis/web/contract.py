@@ -106,8 +106,8 @@ def _submit(summary: str) -> Operation:
     return Operation(summary, ACCEPTED, ("Idempotency-Key",), SUBMIT, submits=True)
 
 
-def _artifact(summary: str) -> Operation:
-    return Operation(summary, BYTES, ("analysis_id", *RANGES), (*ARTIFACT, "range_not_satisfiable"))
+def _artifact(summary: str, *parameters: str) -> Operation:
+    return Operation(summary, BYTES, ("analysis_id", *parameters, *RANGES), (*ARTIFACT, "range_not_satisfiable"))
 
 
 OPERATIONS: dict[tuple[str, str], Operation] = {
@@ -153,8 +153,8 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/api/media/{analysis_id}/frames"): Operation(
         "The frames and their times", {200: Content("The frames", answers.FramesAnswer)}, ("analysis_id",), ARTIFACT
     ),
-    ("GET", "/api/media/{analysis_id}/frames/{n}"): _artifact("A frame"),
-    ("GET", "/api/media/{analysis_id}/files/{name}"): _artifact("A file"),
+    ("GET", "/api/media/{analysis_id}/frames/{n}"): _artifact("A frame", "n"),
+    ("GET", "/api/media/{analysis_id}/files/{name}"): _artifact("A file", "name"),
     ("GET", "/health"): Operation("The process lives", {200: Content("It does", answers.HealthAnswer)}),
     ("GET", "/health/ready"): Operation(
         "The service can work",

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import re
+
+import httpx
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from mediaanalysis.errors import CODES
+from mediaanalysis.web import openapi
+from mediaanalysis.web.contract import OPERATIONS
+from mediaanalysis.web.routes import ROUTES
+
+
+def test_the_description_covers_the_routes_and_no_more() -> None:
+    assert {(method, path) for path, handlers in ROUTES.items() for method in handlers} == set(OPERATIONS)
+
+
+def test_path_parameters_are_described() -> None:
+    for (_, path), operation in OPERATIONS.items():
+        assert set(re.findall(r"{(\w+)}", path)) == {"analysis_id", "n", "name"} & set(operation.parameters)
+
+
+async def test_the_description_is_valid(client: httpx.AsyncClient) -> None:
+    document = (await client.get("/openapi.json")).json()
+    OpenAPIV31SpecValidator(document).validate()
+    form = document["components"]["schemas"]["AnalyzeForm"]
+    assert {"file", "prompt", "media_url"} <= set(form["properties"])
+    ids = [operation["operationId"] for methods in document["paths"].values() for operation in methods.values()]
+    assert len(ids) == len(set(ids))
+
+
+async def test_the_pages_need_nothing_from_elsewhere(client: httpx.AsyncClient) -> None:
+    for path in ("/", "/docs"):
+        page = await client.get(path)
+        assert page.headers["content-type"].startswith("text/html")
+        assert "<script" not in page.text
+        assert not re.search(r'(?:src|href)="(?!/|#)', page.text)
+        assert page.headers["content-security-policy"].startswith("default-src 'none'")
+    assert all(f'id="{code}"' in page.text for code in CODES)
+    assert all(f"<code>{path}</code>" in page.text for path in openapi.document()["paths"])
+
+
+async def test_the_start_page_escapes_the_host(client: httpx.AsyncClient) -> None:
+    page = await client.get("/", headers={"host": "a<script>"})
+    assert "<script>" not in page.text
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/api/media", "/api/media/", "/health/", "/api/media/a/b/c"])
+async def test_unknown_addresses(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.get(path)
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize("path", list(ROUTES))
+async def test_other_methods(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.request("PATCH", path)
+    allowed = set(answer.headers["allow"].split(", "))
+    assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
+    assert allowed == {"OPTIONS", *ROUTES[path], *(["HEAD"] if "GET" in ROUTES[path] else [])}
+    options = await client.options(path)
+    assert (options.status_code, options.headers["allow"]) == (204, answer.headers["allow"])
+
+
+@pytest.mark.parametrize("path", ["/health", "/docs", "/openapi.json", "/api/media/history"])
+async def test_head_is_get_without_a_body(client: httpx.AsyncClient, path: str) -> None:
+    got, head = await client.get(path), await client.head(path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == got.headers["content-length"]
