@@ -15,6 +15,7 @@ from mediaanalysis.services import Services
 from mediaanalysis.store import jobs, workers
 from mediaanalysis.store.jobs import Claimed
 from mediaanalysis.store.schedules import Schedule
+from mediaanalysis.store.signals import CANCEL, JOBS
 from mediaanalysis.store.workers import Held
 from mediaanalysis.structs.jobs import Ending
 from mediaanalysis.worker.beat import Beat
@@ -81,8 +82,8 @@ class Worker:
 
     async def run(self) -> None:
         """Work until `stop`, then finish or hand back what runs. Does not raise while the database is away."""
-        self._services.signals.subscribe("mediaanalysis_jobs", self._wake.hint)
-        self._services.signals.subscribe("mediaanalysis_cancel", self._on_cancel)
+        self._services.signals.subscribe(JOBS, self._wake.hint)
+        self._services.signals.subscribe(CANCEL, self._on_cancel)
         async with asyncio.TaskGroup() as group:
             kept = {watch.name: group.create_task(watch.keep(body)) for watch, body in self._parts.items()}
             try:

@@ -1,0 +1,61 @@
+"""Workers on a real database. `start` runs as many as a test wants, and stops them when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest_asyncio
+
+from mediaanalysis.metrics import Metrics
+from mediaanalysis.settings import Settings
+from mediaanalysis.store.pool import Database
+from mediaanalysis.store.schedules import Schedule
+from mediaanalysis.store.signals import Signals
+from mediaanalysis.worker import Handler, Worker
+
+Start = Callable[..., Awaitable[Worker]]
+
+
+async def eventually(condition: Callable[[], Any], within_seconds: float = 8.0) -> Any:
+    """The first true answer of `condition`, which may be a coroutine function. Fails when the time is up."""
+    deadline = asyncio.get_running_loop().time() + within_seconds
+    while True:
+        answer = condition()
+        answer = await answer if asyncio.iscoroutine(answer) else answer
+        if answer:
+            return answer
+        assert asyncio.get_running_loop().time() < deadline, f"not within {within_seconds} s"
+        await asyncio.sleep(0.005)
+
+
+@pytest_asyncio.fixture
+async def start(database: Database) -> AsyncIterator[Start]:
+    running: list[tuple[Worker, asyncio.Task[None]]] = []
+    async with await Signals.open(database) as signals:
+
+        async def start_worker(
+            handlers: Mapping[str, Handler],
+            *,
+            slots: int = 4,
+            grace_seconds: float = 5.0,
+            schedules: Sequence[Schedule] = (),
+            lease_seconds: float = 20.0,
+        ) -> Worker:
+            services: Any = SimpleNamespace(
+                settings=Settings(worker_slots=slots, stop_grace_seconds=grace_seconds),
+                database=database,
+                metrics=Metrics(),
+                signals=signals,
+            )
+            worker = Worker(services, handlers, schedules=schedules, lease_seconds=lease_seconds)
+            running.append((worker, asyncio.create_task(worker.run())))
+            await eventually(lambda: worker.health().ready)
+            return worker
+
+        yield start_worker
+        for worker, task in running:
+            worker.stop()
+            await task
