@@ -26,9 +26,12 @@ HOP = 160
 WINDOW = 512
 HOPS_PER_SECOND = RATE // HOP
 HOPS_PER_DECISION = 3
-BLOCK_SECONDS = 30
-"""A multiple of the detector's 30 ms: memory does not grow with the length of the sound."""
+BLOCK = 30 * RATE
+"""Samples measured at once, a multiple of the detector's 30 ms: memory does not grow with the length of the sound."""
+OVERLAP = WINDOW - HOP
 
+UNKNOWN = 2**63 - 1
+"""libsndfile's length of a FLAC file whose header says 0: ffmpeg leaves one where there was no sample to write."""
 FAINT = 10 ** (-66 / 20)
 """A sound whose loudest sample lies below is silence: two steps of 16 bits."""
 PITCH_LAGS = slice(40, 230)
@@ -43,28 +46,26 @@ CUT_HOPS, LONGEST_HOPS, QUIET_HOPS = 1000, 2000, 20
 
 def handle(request: dict[str, Any]) -> list[tuple[float, float]]:
     """`audio`: path of 16 kHz mono sound. Answers the spans with a voice in them, in seconds, in order."""
-    sound = soundfile.info(request["audio"])
-    spans = find(request["audio"])
-    end = sound.frames / RATE
-    return [(max(0.0, start), min(stop, end)) for start, stop in spans]
+    return find(request["audio"])
 
 
 def find(path: str) -> list[tuple[float, float]]:
-    peak = max((float(np.abs(block).max(initial=0)) for block in _blocks(path)), default=0.0)
+    samples = soundfile.info(path).frames
+    if samples == UNKNOWN:
+        return []
+    peak = max((float(np.abs(block).max()) for block in _blocks(path)), default=0.0)
     if peak < FAINT:
         return []
     detected, measures = _measure(path, 0.5 / peak)
     pieces = [piece for run in _runs(detected) for piece in _split(*run)]
     spoken = [piece for piece in pieces if is_speech(*_around(measures, *piece))]
     short = [part for run in _join(spoken) for part in _cut(measures[:, 0], *run)]
-    return [(start / HOPS_PER_SECOND, stop / HOPS_PER_SECOND) for start, stop in short]
+    return [(max(0, start * HOP) / RATE, min(stop * HOP, samples) / RATE) for start, stop in short]
 
 
 def _blocks(path: str) -> Iterator[Floats]:
-    """Blocks that overlap by what the last window of each needs; the last one is filled with silence."""
-    overlap = WINDOW - HOP
-    size = BLOCK_SECONDS * RATE + overlap
-    yield from soundfile.blocks(path, blocksize=size, overlap=overlap, dtype="float32", fill_value=0.0)
+    """Blocks that overlap by what the last window of each needs; silence fills up the last one."""
+    yield from soundfile.blocks(path, BLOCK + OVERLAP, OVERLAP, dtype="float32", fill_value=0.0)
 
 
 def _measure(path: str, gain: float) -> tuple[Flags, Floats]:
@@ -77,7 +78,7 @@ def _measure(path: str, gain: float) -> tuple[Flags, Floats]:
 def _detect(detector: Vad, samples: Floats) -> Flags:
     pcm = (samples * 32767).astype("<i2").tobytes()
     size = detector.frame_bytes
-    words = [detector.is_speech(pcm[at : at + size]) for at in range(0, BLOCK_SECONDS * RATE * 2, size)]
+    words = [detector.is_speech(pcm[at : at + size]) for at in range(0, 2 * BLOCK, size)]
     return np.repeat(np.array(words, dtype=np.bool_), HOPS_PER_DECISION)
 
 
