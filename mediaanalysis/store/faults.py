@@ -24,6 +24,7 @@ _AWAY = (
     asyncpg.TransactionRollbackError,  # deadlock, serialization
     asyncpg.TargetServerAttributeNotMatched,
     asyncpg.ConnectionDoesNotExistError,
+    asyncpg.InternalClientError,  # the server said goodbye and the connection was used before its end was seen
 )
 
 

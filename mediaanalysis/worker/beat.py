@@ -36,6 +36,7 @@ class Crew(Protocol):
 
     def review(self, held: Sequence[Held]) -> None: ...
     def stop_all(self, reason: Stop) -> None: ...
+    def wake(self) -> None: ...
 
 
 class Beat:
@@ -80,6 +81,7 @@ class Beat:
     async def _beat(self, connection: Connection) -> None:
         if self.worker_id is None:
             self.worker_id = await workers.register(connection, self._crew.kinds, self._crew.slots, self._lease_seconds)
+            self._crew.wake()
         if self._locked_by is not connection:
             await workers.hold_lock(connection, self.worker_id)
             self._locked_by = connection

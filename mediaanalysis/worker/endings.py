@@ -67,18 +67,18 @@ class Endings:
                 return
 
     async def write(self, watch: Watch) -> None:
-        """Write what waits, for ever. Raises StoreError; what was not written still waits."""
+        """Write what waits, for ever. Raises StoreError; what was not written still waits, for the next call."""
         while True:
+            if self._done or self._other:
+                self._arrived.set()
+            else:
+                self._empty.set()
             watch.idle()
             await self._arrived.wait()
             watch.busy()
             self._arrived.clear()
             await self._write_done()
             await self._write_other()
-            if self._done or self._other:
-                self._arrived.set()
-            else:
-                self._empty.set()
 
     async def written(self) -> None:
         """Wait until nothing waits."""

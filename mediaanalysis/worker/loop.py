@@ -100,7 +100,7 @@ class Worker:
         self._stopping.set()
 
     def wake(self) -> None:
-        """Work was added by this process: look now."""
+        """There is a reason to look for work now."""
         self._wake.hint()
 
     def health(self) -> Health:

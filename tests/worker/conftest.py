@@ -6,15 +6,20 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
 import pytest_asyncio
 
 from mediaanalysis.metrics import Metrics
 from mediaanalysis.settings import Settings
-from mediaanalysis.store.pool import Database
+from mediaanalysis.store import jobs
+from mediaanalysis.store.pool import Database, Pool
 from mediaanalysis.store.schedules import Schedule
 from mediaanalysis.store.signals import Signals
+from mediaanalysis.structs.jobs import NewJob
 from mediaanalysis.worker import Handler, Worker
+
+OWNER = UUID(int=5)
 
 Start = Callable[..., Awaitable[Worker]]
 
@@ -31,6 +36,14 @@ async def eventually(condition: Callable[[], Any], within_seconds: float = 8.0) 
         await asyncio.sleep(0.005)
 
 
+async def new_analysis(db: Pool) -> UUID:
+    """An analysis that waits, with its job."""
+    added = "insert into media_analysis_requests (owner_id, prompt, prompt_hash) values ($1, 'why', $2) returning id"
+    analysis_id: UUID = await db.fetchval(added, OWNER, "a" * 64)
+    await jobs.enqueue(db, [NewJob("analyze", OWNER, analysis_id)])
+    return analysis_id
+
+
 @pytest_asyncio.fixture
 async def start(database: Database) -> AsyncIterator[Start]:
     running: list[tuple[Worker, asyncio.Task[None]]] = []
@@ -40,7 +53,7 @@ async def start(database: Database) -> AsyncIterator[Start]:
             handlers: Mapping[str, Handler],
             *,
             slots: int = 4,
-            grace_seconds: float = 5.0,
+            grace_seconds: float = 0.2,
             schedules: Sequence[Schedule] = (),
             lease_seconds: float = 20.0,
         ) -> Worker:

@@ -75,9 +75,7 @@ async def test_higher_priority_first_and_waiting_counts(db: Pool, worker: int) -
     await add(db, 1, priority=5, payload={"n": "normal"})
     await add(db, 1, priority=9, payload={"n": "high"})
     await add(db, 1, priority=0, payload={"n": "low but old"})
-    await db.execute(
-        "update processing_jobs set run_at = run_at - interval '10 min', sort_key = sort_key - interval '10 min' where priority = 0"
-    )
+    await db.execute("update processing_jobs set sort_key = sort_key - interval '10 min' where priority = 0")
     served = [(await claim(db, worker, 1))[0].job.payload["n"] for _ in range(3)]
     assert served == ["low but old", "high", "normal"]
 
@@ -174,9 +172,8 @@ async def test_floors_narrow_the_look(db: Pool, worker: int) -> None:
     await add(db, 3, A)
     await add(db, 3, B)
     rows = await db.fetch("select sort_key from processing_jobs where owner_id = $1 order by id", A)
-    await db.execute(
-        "update processing_jobs set sort_key = sort_key - interval '1 s' where id = (select min(id) from processing_jobs)"
-    )
+    first = "(select min(id) from processing_jobs)"
+    await db.execute(f"update processing_jobs set sort_key = sort_key - interval '1 s' where id = {first}")
     claimed = await claim(db, worker, 10, floors=[(Lane(A, "work", ""), rows[0]["sort_key"])])
     assert owners(claimed) == {A: 2}
 
