@@ -225,6 +225,10 @@ begin
         return;
     end if;
 
+    -- A kind that is paused is hopped over without a look at the limits of each of its lanes.
+    kinds := array(select k.kind from unnest(kinds) k (kind)
+                   where not exists (select from lanes l where l.scope = 'kind' and l.name = k.kind and l.paused_until > now()));
+
     with recursive ring as (
         select served.owner_id, served.kind, served.provider, 0 as round where cardinality(known) = 0
         union all
