@@ -139,7 +139,7 @@ async def _copy_files(context: Context, stage: Stage[Any], found: Reusable) -> l
     if stage.file_kind is None:
         return []
     rows = await files.list_kind(context.db, found.request_id, stage.file_kind)
-    if any(row.deleted_at for row in rows) or not rows:
+    if any(row.deleted_at for row in rows):
         return None
     return list(await asyncio.gather(*(_copy(context, stage.file_kind, row) for row in rows)))
 

@@ -82,6 +82,8 @@ async def _peek(chunks: AsyncIterator[bytes]) -> tuple[bytes, AsyncIterator[byte
 
 async def _record(connection: Connection, context: Context, original: Original) -> None:
     """An upload's row was written when it was accepted."""
+    if await files.find_original(connection, context.analysis.id) is not None:
+        return
     row = NewFile(
         kind="original",
         filename=f"original.{original.identity.extension}",

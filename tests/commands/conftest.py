@@ -1,0 +1,37 @@
+"""The program as an operator runs it: a process of its own, with an environment of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+KEPT = {"PATH", "HOME", "LANG", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG", "COVERAGE_FILE"}
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """Nothing of the caller's, a data directory for this test, text logs."""
+    kept = {name: value for name, value in os.environ.items() if name in KEPT}
+    return {**kept, "DATA_DIR": str(tmp_path / "data"), "LOG_FORMAT": "text"}
+
+
+@pytest.fixture
+def run(environment: dict[str, str]) -> Run:
+    def call(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "mediaanalysis", *arguments],
+            env={**environment, **variables},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    return call
