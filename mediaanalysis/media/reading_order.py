@@ -11,12 +11,33 @@ PROSE_WIDTH = 6
 """Line heights: narrower columns are those of a table, which is read across."""
 
 
-def in_reading_order(lines: Sequence[TextLine]) -> tuple[TextLine, ...]:
+def in_reading_order(pieces: Sequence[TextLine]) -> tuple[TextLine, ...]:
+    """Pieces of lines, as recognition finds them, to whole lines in order."""
+    return _ordered([line for row in _rows(pieces) for line in _joined(row)])
+
+
+def _ordered(lines: Sequence[TextLine]) -> tuple[TextLine, ...]:
     columns = _columns(lines)
     if columns is None:
-        return tuple(line for row in _rows(lines) for line in sorted(row, key=lambda line: line.box[0]))
-    above, left, right, below = columns
-    return (*in_reading_order(above), *in_reading_order(left), *in_reading_order(right), *in_reading_order(below))
+        return tuple(line for row in _rows(lines) for line in row)
+    return tuple(line for part in columns for line in _ordered(part))
+
+
+def _joined(row: Sequence[TextLine]) -> list[TextLine]:
+    """Neighbours of a row that stand no further apart than words do are one line."""
+    lines: list[TextLine] = []
+    for piece in row:
+        if lines and piece.box[0] - lines[-1].box[2] < 0.6 * (piece.box[3] - piece.box[1]):
+            lines[-1] = _merged(lines[-1], piece)
+        else:
+            lines.append(piece)
+    return lines
+
+
+def _merged(one: TextLine, other: TextLine) -> TextLine:
+    (left, top, right, bottom), box = one.box, other.box
+    around = (min(left, box[0]), min(top, box[1]), max(right, box[2]), max(bottom, box[3]))
+    return TextLine(f"{one.text} {other.text}", min(one.confidence, other.confidence), around)
 
 
 def _columns(lines: Sequence[TextLine]) -> tuple[list[TextLine], ...] | None:
@@ -46,7 +67,7 @@ def _is_prose(lines: Sequence[TextLine]) -> bool:
 
 
 def _rows(lines: Sequence[TextLine]) -> list[list[TextLine]]:
-    """Lines whose middles lie within half a line of each other stand side by side."""
+    """Rows from the top, each from the left: lines whose middles lie within half a line of each other."""
     rows: list[list[TextLine]] = []
     for line in sorted(lines, key=_middle):
         height = line.box[3] - line.box[1]
@@ -54,7 +75,7 @@ def _rows(lines: Sequence[TextLine]) -> list[list[TextLine]]:
             rows[-1].append(line)
         else:
             rows.append([line])
-    return rows
+    return [sorted(row, key=lambda line: line.box[0]) for row in rows]
 
 
 def _middle(line: TextLine) -> float:
