@@ -5,7 +5,7 @@ live without network, without our environment, under limits, and die with us: on
 """
 
 from mediaanalysis.sandbox.guard import Capabilities, Limits, detect
-from mediaanalysis.sandbox.resident import Resident
+from mediaanalysis.sandbox.resident import IMPORT_ROOT, Resident
 from mediaanalysis.sandbox.runner import Completed, Sandbox
 
-__all__ = ["Capabilities", "Completed", "Limits", "Resident", "Sandbox", "detect"]
+__all__ = ["IMPORT_ROOT", "Capabilities", "Completed", "Limits", "Resident", "Sandbox", "detect"]

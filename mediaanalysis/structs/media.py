@@ -16,7 +16,8 @@ class Notice(Struct, frozen=True):
 
 
 class Identity(Struct, frozen=True):
-    """What the first bytes say. `demuxer` is the ffmpeg demuxer for video, audio and images; None for documents."""
+    """What the first bytes say. `demuxer` is the ffmpeg demuxer for video and audio; None for what Pillow
+    (images) and the document readers open."""
 
     media_type: MediaType
     mime_type: str
@@ -34,6 +35,7 @@ class VideoStream(Struct, frozen=True):
     frames_per_second: float | None = None
     rotation_degrees: int = 0
     pixel_format: str | None = None
+    color_transfer: str | None = None
 
 
 class AudioStream(Struct, frozen=True):
@@ -43,6 +45,7 @@ class AudioStream(Struct, frozen=True):
     sample_rate_hz: int
     language: str | None = None
     default: bool = False
+    duration_seconds: float | None = None
 
 
 class MediaProbe(Struct, frozen=True):

@@ -1,0 +1,28 @@
+"""Ask the guarded program that opens pictures (`children/pictures.py`): one process for each question."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import msgspec
+
+from mediaanalysis.errors import MediaError
+from mediaanalysis.sandbox import IMPORT_ROOT, Limits, Sandbox
+
+PROGRAM = (sys.executable, "-m", "mediaanalysis.media.children.pictures")
+LIMITS = Limits(wall_seconds=60, cpu_seconds=60, file_size_bytes=64 * 1024**2)
+
+
+async def ask(sandbox: Sandbox, do: str, **request: Any) -> Any:
+    """Raises MediaError with the program's own code, or media_damaged where the picture crashed it."""
+    argument = msgspec.json.encode({"do": do, **request}, enc_hook=str).decode()
+    done = await sandbox.run([*PROGRAM, argument], limits=LIMITS, cwd=IMPORT_ROOT)
+    if done.returncode != 0:
+        error = MediaError("The picture cannot be read: it is damaged.")
+        error.add_note(done.stderr)
+        raise error
+    said = msgspec.json.decode(done.stdout)
+    if "code" in said:
+        raise MediaError(said["detail"], code=said["code"])
+    return said
