@@ -6,6 +6,8 @@
 --   date_from, date_to      created_at from (inclusive) to (exclusive); -infinity and infinity where open
 --   value, at, id           show only what comes after this place of the order (a cursor); before all where there is none
 --   skip, count             of those, leave out so many and show so many
+-- `is true` keeps the dates out of the choice of the index: a generic plan takes any range for a narrow one, and would
+-- read a whole (status, media type) by its dates to sort it.
 
 -- name: page_created_descending
 -- Sorted by created_at, latest first.
@@ -64,7 +66,7 @@ cross join lateral (
     select a.id, coalesce(a.completed_at, '-infinity') as key
     from media_analysis_requests a
     where a.owner_id = $1 and a.status = wanted.status and a.media_type = kind.media_type
-      and a.created_at >= page.date_from and a.created_at < page.date_to
+      and (a.created_at >= page.date_from and a.created_at < page.date_to) is true
       and (coalesce(a.completed_at, '-infinity'), a.id) < (page.at, page.id)
     order by coalesce(a.completed_at, '-infinity') desc, a.id desc
     limit page.skip + page.count
@@ -86,7 +88,7 @@ cross join lateral (
     select a.id, coalesce(a.completed_at, '-infinity') as key
     from media_analysis_requests a
     where a.owner_id = $1 and a.status = wanted.status and a.media_type = kind.media_type
-      and a.created_at >= page.date_from and a.created_at < page.date_to
+      and (a.created_at >= page.date_from and a.created_at < page.date_to) is true
       and (coalesce(a.completed_at, '-infinity'), a.id) > (page.at, page.id)
     order by coalesce(a.completed_at, '-infinity'), a.id
     limit page.skip + page.count
@@ -108,7 +110,7 @@ cross join lateral (
     select a.id, a.updated_at as key
     from media_analysis_requests a
     where a.owner_id = $1 and a.status = wanted.status and a.media_type = kind.media_type
-      and a.created_at >= page.date_from and a.created_at < page.date_to
+      and (a.created_at >= page.date_from and a.created_at < page.date_to) is true
       and (a.updated_at, a.id) < (page.at, page.id)
     order by a.updated_at desc, a.id desc
     limit page.skip + page.count
@@ -130,7 +132,7 @@ cross join lateral (
     select a.id, a.updated_at as key
     from media_analysis_requests a
     where a.owner_id = $1 and a.status = wanted.status and a.media_type = kind.media_type
-      and a.created_at >= page.date_from and a.created_at < page.date_to
+      and (a.created_at >= page.date_from and a.created_at < page.date_to) is true
       and (a.updated_at, a.id) > (page.at, page.id)
     order by a.updated_at, a.id
     limit page.skip + page.count
@@ -152,7 +154,7 @@ cross join lateral (
     select a.id, a.priority, a.created_at
     from media_analysis_requests a
     where a.owner_id = $1 and a.status = wanted.status and a.media_type = kind.media_type
-      and a.created_at >= page.date_from and a.created_at < page.date_to
+      and (a.created_at >= page.date_from and a.created_at < page.date_to) is true
       and (a.priority, a.created_at, a.id) < (page.value, page.at, page.id)
     order by a.priority desc, a.created_at desc, a.id desc
     limit page.skip + page.count
@@ -174,7 +176,7 @@ cross join lateral (
     select a.id, a.priority, a.created_at
     from media_analysis_requests a
     where a.owner_id = $1 and a.status = wanted.status and a.media_type = kind.media_type
-      and a.created_at >= page.date_from and a.created_at < page.date_to
+      and (a.created_at >= page.date_from and a.created_at < page.date_to) is true
       and (a.priority, a.created_at, a.id) > (page.value, page.at, page.id)
     order by a.priority, a.created_at, a.id
     limit page.skip + page.count

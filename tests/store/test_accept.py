@@ -7,7 +7,6 @@ from uuid import uuid4
 
 import msgspec
 import pytest
-from store.cases import HASH, OWNER, accepted, blocked, request
 
 from mediaanalysis.errors import StoreError
 from mediaanalysis.store import analyses, audit, files, statements
@@ -16,6 +15,7 @@ from mediaanalysis.store.batch import Batch
 from mediaanalysis.store.files import NewFile
 from mediaanalysis.store.pool import Database, Pool
 from mediaanalysis.store.signals import JOBS, Signals
+from tests.store.cases import HASH, OWNER, accepted, blocked, request
 
 OTHER = "cd" * 32
 

@@ -7,7 +7,6 @@ from uuid import UUID, uuid4
 
 import msgspec
 import pytest
-from store.cases import OWNER, accepted, blocked, claimed, ended
 
 from mediaanalysis.store import analyses, audit, operations
 from mediaanalysis.store.analyses import Author, Outcome
@@ -16,6 +15,7 @@ from mediaanalysis.store.signals import CANCEL, CHANGED, Signals
 from mediaanalysis.structs.jobs import Job
 from mediaanalysis.structs.media import Notice
 from mediaanalysis.structs.requests import AnalysisStatus, MediaType
+from tests.store.cases import OWNER, accepted, blocked, claimed, ended
 
 CHANGES = (analyses.cancel, analyses.delete, analyses.retry)
 
