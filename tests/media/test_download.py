@@ -15,12 +15,12 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from http_samples import Server, answering, serving
 
 from mediaanalysis.errors import ConfigurationError, FetchError, RequestError
 from mediaanalysis.media.address import Address
 from mediaanalysis.media.download import Downloader, resolve
 from mediaanalysis.settings import Settings
+from tests.media.servers import Server, answering, serving
 
 OK = "HTTP/1.1 200 OK"
 LOOPBACK = ipaddress.ip_address("127.0.0.1")

@@ -9,9 +9,9 @@ from typing import Any
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
-from storage_samples import BUCKET
 
 from mediaanalysis.storage.storage import Storage
+from tests.storage.samples import BUCKET
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from storage_samples import DAY, ID
 
 from mediaanalysis.storage import layout
+from tests.storage.samples import DAY, ID
 
 
 def test_keys_are_the_documented_ones() -> None:

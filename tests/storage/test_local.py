@@ -11,12 +11,12 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from storage_samples import DAY, ID, KEY, chunks, files_under
 
 from mediaanalysis.errors import ConfigurationError, ResourceError
 from mediaanalysis.storage import cleanup, disk, layout
 from mediaanalysis.storage.disk import DiskUsage
 from mediaanalysis.storage.storage import PART_BYTES, Storage
+from tests.storage.samples import DAY, ID, KEY, chunks, files_under
 
 DAY_SECONDS = 24 * 3600
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from storage_samples import BUCKET, KEY, chunks
 
 from mediaanalysis.errors import ResourceError
 from mediaanalysis.storage import place
 from mediaanalysis.storage.storage import PART_BYTES, Storage
+from tests.storage.samples import BUCKET, KEY, chunks
 
 
 async def test_large_files_go_up_in_parts_under_the_prefix(remote: Storage, bucket: Any) -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from storage_samples import DAY, ID, KEY, chunks
 
 from mediaanalysis.errors import RequestError, ResourceError
 from mediaanalysis.storage import layout
 from mediaanalysis.storage.storage import PART_BYTES, Storage
+from tests.storage.samples import DAY, ID, KEY, chunks
 
 SIZES = [0, 1, 65_537, PART_BYTES, 2 * PART_BYTES + 17]
 OTHER = layout.original_key(DAY, UUID(int=2), "mp4")
