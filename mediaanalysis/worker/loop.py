@@ -68,6 +68,7 @@ class Worker:
         self._wake = Wake()
         self._backlog = False
         self._doubtful: set[int] = set()
+        self._claiming = asyncio.Lock()
         self._stopping = asyncio.Event()
         self._endings = Endings(services.database, services.metrics)
         self._beat = Beat(services.database, self, lease_seconds)
@@ -89,8 +90,6 @@ class Worker:
             try:
                 await self._stopping.wait()
             finally:
-                kept["claim"].cancel()
-                kept["clock"].cancel()
                 await self._leave()
                 for task in kept.values():
                     task.cancel()
@@ -123,7 +122,8 @@ class Worker:
         while True:
             watch.busy()
             self._wake.listen()
-            found_work = await self._claim_once()
+            async with self._claiming:
+                found_work = await self._claim_once()
             watch.idle()
             if not found_work:
                 await self._wake.wait()
@@ -133,7 +133,7 @@ class Worker:
         and work that was added just before has notified nobody.
         """
         free, worker_id = self.slots - len(self._runs), self._beat.worker_id
-        if not free or worker_id is None or self._beat.draining:
+        if not free or worker_id is None or self._beat.draining or self._stopping.is_set():
             return False
         began = time.monotonic()
         self._ring.look(began)
@@ -200,18 +200,20 @@ class Worker:
         with suppress(StoreError):
             if worker_id is not None:
                 await workers.drain(pool, worker_id)
-        await self._ended(self._services.settings.stop_grace_seconds)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._services.settings.stop_grace_seconds):
+                async with self._claiming:  # a claim that is on its way comes home first
+                    pass
+                await self._ended()
         self.stop_all(Stop.RELEASED)
-        await self._ended(FLUSH_SECONDS)
         with suppress(StoreError, TimeoutError):
             async with asyncio.timeout(FLUSH_SECONDS):
+                await self._ended()
                 await self._endings.written()
-                if worker_id is not None and not self._runs:
+                if worker_id is not None:
                     await workers.remove(pool, worker_id)
         _log.info("worker_stopped", worker_id=worker_id, running=len(self._runs))
 
-    async def _ended(self, within_seconds: float) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(within_seconds):
-                for run in list(self._runs.values()):
-                    await run.ended()
+    async def _ended(self) -> None:
+        for run in list(self._runs.values()):
+            await run.ended()
