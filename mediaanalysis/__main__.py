@@ -25,7 +25,7 @@ COMMANDS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    arguments = _parser().parse_args(argv)
+    arguments = _parse(argv)
     try:
         loaded = settings.load()
         log.configure(style=loaded.log_format, level=loaded.log_level)
@@ -35,6 +35,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """What our parser does not know goes to psql, and to no other command."""
+    parser = _parser()
+    arguments, arguments.rest = parser.parse_known_args(argv)
+    if arguments.rest and arguments.command != "psql":
+        parser.error(f"unrecognized arguments: {' '.join(arguments.rest)}")
+    return arguments
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -81,5 +81,8 @@ def _connection(dsn: str) -> Iterator[psycopg.Connection]:
     try:
         with psycopg.connect(dsn, autocommit=True, connect_timeout=10) as connection:
             yield connection
+    except psycopg.OperationalError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise StoreError(f"the database cannot be reached: start it, or correct DATABASE_URL ({reason})") from error
     except psycopg.Error as error:
         raise StoreError(f"the database refuses: {str(error).strip().splitlines()[0]}") from error

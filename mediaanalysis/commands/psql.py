@@ -15,16 +15,15 @@ HELP = "Open psql on the database; further arguments go to psql."
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("psql", nargs=argparse.REMAINDER, help="arguments for psql, such as -c 'select ...'")
+    parser.usage = "mediaanalysis psql [-c 'select ...'] [any other argument of psql]"
 
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Ctrl-C belongs to psql (it cancels a query there) while it runs; the embedded server is stopped after it."""
     program = shutil.which("psql") or str(embedded.program("psql"))
-    rest = [word for word in arguments.psql if word != "--"]
     with database_url(settings) as dsn:
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
-            return subprocess.call([program, dsn, *rest])  # noqa: S603 - the operator's own arguments
+            return subprocess.call([program, dsn, *arguments.rest])  # noqa: S603 - the operator's own arguments
         finally:
             signal.signal(signal.SIGINT, before)

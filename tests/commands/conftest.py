@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,10 +17,18 @@ KEPT = {"PATH", "HOME", "LANG", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONF
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
+def place() -> Iterator[Path]:
+    """A folder that the user PostgreSQL runs as may enter, too; pytest's own are closed to it where we are root."""
+    with tempfile.TemporaryDirectory(prefix="mediaanalysis-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.fixture
+def environment(place: Path) -> dict[str, str]:
     """Nothing of the caller's, a data directory for this test, text logs."""
     kept = {name: value for name, value in os.environ.items() if name in KEPT}
-    return {**kept, "DATA_DIR": str(tmp_path / "data"), "LOG_FORMAT": "text"}
+    return {**kept, "DATA_DIR": str(place / "data"), "LOG_FORMAT": "text"}
 
 
 @pytest.fixture

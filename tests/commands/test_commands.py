@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import psutil
 
+from mediaanalysis.store import embedded
 from tests.commands.conftest import Run
 from tests.databases import own_database
 
@@ -29,8 +30,9 @@ def test_help_names_every_command(run: Run) -> None:
         assert run(command, "--help").returncode == 0
 
 
-def test_one_life_of_the_embedded_server(run: Run, tmp_path: Path) -> None:
+def test_one_life_of_the_embedded_server(run: Run, place: Path) -> None:
     """Migrate down and up, look at it in psql, analyze alone, sweep, ask the doctor; nothing stays running."""
+    server = embedded.start(place / "data", durable=False)  # the commands join it: nine starts would take long
     assert "applied 0001" in run("migrate").stdout
     assert "nothing to do" in run("migrate").stdout
     assert "undone 000" in run("migrate", "--rollback").stdout
@@ -39,7 +41,7 @@ def test_one_life_of_the_embedded_server(run: Run, tmp_path: Path) -> None:
     counted = run("psql", "-tAc", "select count(*) from media_analysis_requests")
     assert counted.stdout.strip() == "0"
 
-    text = tmp_path / "genoa.txt"
+    text = place / "genoa.txt"
     text.write_text(SENTENCE)
     done = run("analyze", str(text), "--prompt", "How many containers?", "--json")
     assert done.returncode == 0, done.stderr
@@ -55,27 +57,28 @@ def test_one_life_of_the_embedded_server(run: Run, tmp_path: Path) -> None:
     assert seen.returncode == 0, seen.stdout
     assert "up to date" in seen.stdout
     assert "DATABASE_POOL_MAX" in seen.stdout
-    assert not _left_running(tmp_path)
+    assert server.stop()
+    assert not _left_running(place)
 
 
-def test_serve_says_where_it_is_and_ctrl_c_leaves_no_process(environment: dict[str, str], tmp_path: Path) -> None:
+def test_serve_says_where_it_is_and_ctrl_c_leaves_no_process(environment: dict[str, str], place: Path) -> None:
     with _started(environment, "serve", "--migrate", "--port", "0") as process:
         greeting = _until(process, "Ctrl-C stops")
         url = re.search(r"serving +(http://\S+)", greeting)
         assert url is not None
-        assert str(tmp_path) in greeting
+        assert str(place) in greeting
         assert httpx.get(f"{url[1]}/health", trust_env=False).status_code == 200
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=30) == 0
-    assert not _left_running(tmp_path)
+    assert not _left_running(place)
 
 
-def test_worker_stops_on_sigterm(environment: dict[str, str], server: str, tmp_path: Path) -> None:
+def test_worker_stops_on_sigterm(environment: dict[str, str], server: str, place: Path) -> None:
     with own_database(server, "work") as dsn, _started({**environment, "DATABASE_URL": dsn}, "worker") as process:
         _until(process, "Ctrl-C stops")
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=30) in {0, 130}
-    assert not _left_running(tmp_path)
+    assert not _left_running(place)
 
 
 @contextmanager
