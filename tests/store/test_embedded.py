@@ -1,0 +1,133 @@
+"""The embedded server: started by the first, shared, stopped by the last, in order and by itself."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from mediaanalysis.errors import ConfigurationError
+from mediaanalysis.store import embedded
+
+USER = """
+import sys
+from pathlib import Path
+from mediaanalysis.store import embedded
+server = embedded.start(Path(sys.argv[1]), durable=False)
+print(server.dsn, flush=True)
+sys.stdin.read()
+print(server.stop(), flush=True)
+"""
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to run the server as another user")
+
+
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    """Outside pytest's own folders, which are closed to the user that PostgreSQL runs as where we are root."""
+    place = Path(tempfile.mkdtemp(prefix="mediaanalysis-embedded-"))
+    place.chmod(0o755)
+    yield place
+    shutil.rmtree(place)
+
+
+def begin(data_dir: Path) -> subprocess.Popen[str]:
+    """Another process that uses the server until its standard input ends."""
+    command = [sys.executable, "-c", USER, str(data_dir)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
+
+
+def one(dsn: str) -> object:
+    with psycopg.connect(dsn) as connection:
+        row = connection.execute("select current_database()").fetchone()
+    return row and row[0]
+
+
+def test_server_is_shared_survives_interrupts_and_kills_and_the_last_stops_it(data_dir: Path) -> None:
+    ours = embedded.start(data_dir, durable=False)
+    second, third = begin(data_dir), begin(data_dir)
+    assert second.stdout is not None
+    assert third.stdout is not None
+    assert second.stdout.readline().strip() == third.stdout.readline().strip() == ours.dsn
+    assert not ours.stop()
+    os.killpg(third.pid, signal.SIGKILL)
+    third.communicate()
+    assert one(ours.dsn) == "mediaanalysis"
+    assert second.communicate()[0].strip() == "True"
+    with pytest.raises(psycopg.OperationalError):
+        one(ours.dsn)
+
+
+def test_interrupt_from_the_terminal_does_not_reach_it_and_data_stays(data_dir: Path) -> None:
+    process = begin(data_dir)
+    assert process.stdout is not None
+    dsn = process.stdout.readline().strip()
+    with psycopg.connect(dsn) as connection:
+        connection.execute("create table kept ()")
+    os.killpg(process.pid, signal.SIGINT)
+    process.communicate()
+    assert one(dsn) == "mediaanalysis"
+    again = embedded.start(data_dir)
+    with psycopg.connect(again.dsn) as connection:
+        connection.execute("table kept")
+    assert again.stop()
+
+
+def test_long_path_gets_a_short_socket(data_dir: Path) -> None:
+    deep = data_dir / ("d" * 100)
+    server = embedded.start(deep, durable=False)
+    socket_dir = Path(server.dsn.partition("host=")[2])
+    try:
+        assert one(server.dsn) == "mediaanalysis"
+        assert socket_dir.stat().st_mode & 0o077 == 0
+    finally:
+        assert server.stop()
+        shutil.rmtree(socket_dir)
+
+
+def test_data_dir_that_is_a_file_is_one_line(data_dir: Path) -> None:
+    place = data_dir / "file"
+    place.touch()
+    with pytest.raises(ConfigurationError) as caught:
+        embedded.start(place)
+    assert caught.value.detail.startswith(f"DATA_DIR={place}: ")
+    assert "\n" not in caught.value.detail
+
+
+def test_damaged_cluster_is_one_line_with_postgres_own_words(data_dir: Path) -> None:
+    embedded.start(data_dir, durable=False).stop()
+    (data_dir / "postgresql" / "cluster" / "PG_VERSION").write_text("9\n")
+    with pytest.raises(ConfigurationError) as caught:
+        embedded.start(data_dir)
+    assert "\n" not in caught.value.detail
+    assert "log" in caught.value.detail
+
+
+@needs_root
+def test_closed_folder_above_the_data_is_named_and_left_closed(data_dir: Path) -> None:
+    data_dir.chmod(0o700)
+    with pytest.raises(ConfigurationError) as caught:
+        embedded.start(data_dir / "inside")
+    assert "cannot enter" in caught.value.detail
+    assert data_dir.stat().st_mode & 0o777 == 0o700
+
+
+@needs_root
+def test_programs_in_a_closed_folder_are_copied(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = data_dir / "closed"
+    closed.mkdir(mode=0o700)
+    for part in (embedded._PROGRAMS, embedded._LIBRARIES):
+        shutil.copytree(embedded._wheel().parents[1] / part, closed / part, symlinks=True)
+    monkeypatch.setattr(embedded, "_wheel", lambda: closed / embedded._PROGRAMS)
+    server = embedded.start(data_dir / "data", durable=False)
+    assert one(server.dsn) == "mediaanalysis"
+    assert server.stop()
+    assert closed.stat().st_mode & 0o777 == 0o700
