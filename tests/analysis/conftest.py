@@ -12,9 +12,10 @@ import pytest_asyncio
 
 from mediaanalysis.app import in_process
 from mediaanalysis.settings import Settings
+from tests.clips import clips, shared_media
 from tests.databases import own_database
 
-SHARED_MEDIA = Path(__file__).parents[3] / "shared" / "media"
+__all__ = ["clips", "shared_media"]
 
 Analyze = Callable[..., Awaitable[dict[str, Any]]]
 
@@ -65,11 +66,3 @@ async def finished(client: httpx.AsyncClient, analysis_id: str) -> dict[str, Any
         status = (await client.get(f"/api/media/status/{analysis_id}", params={"wait": 30})).json()
     result: dict[str, Any] = (await client.get(f"/api/media/{analysis_id}")).json()
     return result
-
-
-@pytest.fixture(scope="session")
-def shared_media() -> Path:
-    """Real clips, where they are at hand."""
-    if not SHARED_MEDIA.is_dir():
-        pytest.skip("no folder of real clips beside the checkout")
-    return SHARED_MEDIA

@@ -27,7 +27,7 @@ WRITERS = {
         "what,said\n" + "\n".join(f'{n},"{line}"' for n, line in enumerate(LINES))
     ),
     "report.html": lambda path: path.write_text(
-        f"<!doctype html><html><title>{LINES[0]}</title><script>var x=1</script><p>{LINES[1]}</p><p>{LINES[2]}</p></html>"
+        f"<!doctype html><title>{LINES[0]}</title><script>var x=1</script><p>{LINES[1]}</p><p>{LINES[2]}</p>"
     ),
     "report.docx": _docx,
 }
