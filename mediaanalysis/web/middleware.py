@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import secrets
 import time
 from collections.abc import Mapping
 from uuid import UUID, uuid4
 
+from prometheus_client import Histogram
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -31,8 +33,6 @@ BODY_GRACE_SECONDS = 30.0
 SECURITY_HEADERS = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer")]
 METHODS = frozenset({"GET", "HEAD", "POST", "DELETE", "OPTIONS", "PUT", "PATCH"})
 QUIET_ROUTES = frozenset({"/health", "/health/ready", "/metrics", "/api/media/status/{analysis_id}"})
-
-logger = log.get("web")
 
 
 def correlation(headers: Mapping[bytes, bytes]) -> UUID:
@@ -71,7 +71,8 @@ class Exchange:
     def __init__(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         self.request_id = request_id
-        self.correlation_id = correlation(headers)
+        correlation_id = correlation(headers)
+        self.correlation_id = str(correlation_id)
         self.started = time.perf_counter()
         self.status = 0
         self.length = 0
@@ -81,7 +82,7 @@ class Exchange:
         trace = trace_parent(headers)
         self._echo = [(b"traceparent", trace)] if trace else []
         state = scope.setdefault("state", {})
-        state.update(owner=LOCAL_OWNER, request_id=request_id, correlation_id=self.correlation_id)
+        state.update(owner=LOCAL_OWNER, request_id=request_id, correlation_id=correlation_id)
 
     async def receive(self) -> Message:
         message = await self._receive()
@@ -95,7 +96,7 @@ class Exchange:
                 *message["headers"],
                 *SECURITY_HEADERS,
                 (b"x-request-id", self.request_id.encode()),
-                (b"x-correlation-id", str(self.correlation_id).encode()),
+                (b"x-correlation-id", self.correlation_id.encode()),
                 *self._echo,
             ]
         else:
@@ -109,6 +110,8 @@ class Gate:
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
         self._seconds = metrics.http_request_seconds
+        self._observers: dict[tuple[str, str, int], Histogram] = {}
+        self._log = log.get("web").bind()  # bound once: a lazy logger is put together anew for every line
         self._prefix = secrets.token_hex(6)
         self._numbers = itertools.count(1)
 
@@ -127,7 +130,7 @@ class Gate:
 
     async def _answer_error(self, error: Exception, exchange: Exchange, scope: Scope, receive: Receive) -> None:
         if not isinstance(error, MediaAnalysisError):
-            logger.error("request_failed", exc_info=error, request_id=exchange.request_id)
+            self._log.error("request_failed", exc_info=error, request_id=exchange.request_id)
             error = MediaAnalysisError("Something failed here. The request id finds it in the log.")
         response = problems.respond(error, exchange.request_id, body_unread=exchange.body_unread)
         await response(scope, receive, exchange.send)
@@ -136,18 +139,27 @@ class Gate:
         seconds = time.perf_counter() - exchange.started
         route = getattr(scope.get("route"), "path", "none")
         method = scope["method"] if scope["method"] in METHODS else "other"
-        self._seconds.labels(method, route, str(exchange.status)).observe(seconds)
-        write = logger.debug if exchange.status < 400 and route in QUIET_ROUTES else logger.info
-        write(
-            "request",
-            method=scope["method"],
-            path=scope["path"],
-            status=exchange.status,
-            bytes=exchange.length,
-            milliseconds=round(seconds * 1000, 2),
-            request_id=exchange.request_id,
-            correlation_id=str(exchange.correlation_id),
-        )
+        self._observer(method, route, exchange.status).observe(seconds)
+        level = logging.DEBUG if exchange.status < 400 and route in QUIET_ROUTES else logging.INFO
+        if self._log.is_enabled_for(level):
+            self._log.log(
+                level,
+                "request",
+                method=scope["method"],
+                path=scope["path"],
+                status=exchange.status,
+                bytes=exchange.length,
+                milliseconds=round(seconds * 1000, 2),
+                request_id=exchange.request_id,
+                correlation_id=exchange.correlation_id,
+            )
+
+    def _observer(self, method: str, route: str, status: int) -> Histogram:
+        """The histogram of these labels; finding it by them each time costs as much as the rest."""
+        key = method, route, status
+        if key not in self._observers:
+            self._observers[key] = self._seconds.labels(method, route, str(status))
+        return self._observers[key]
 
 
 class Deadline:
@@ -159,45 +171,64 @@ class Deadline:
         self._min_bytes_per_second = min_bytes_per_second
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        progress = _Progress(receive, send, self._min_bytes_per_second)
+        progress = Progress(receive, send, self._min_bytes_per_second)
         try:
-            async with asyncio.timeout(STEP_SECONDS) as progress.limit:
-                with log.bound(correlation_id=str(scope["state"]["correlation_id"])):
-                    await self._app(scope, progress.receive, progress.send)
-        except TimeoutError:
-            if not progress.limit.expired():
+            with log.bound(correlation_id=str(scope["state"]["correlation_id"])):
+                await self._app(scope, progress.receive, progress.send)
+        except asyncio.CancelledError:
+            if not progress.is_over:
                 raise
-            if progress.reading:
+            progress.uncancel()
+            if progress.is_reading:
                 raise RequestError("The body came too slowly.", code="request_timeout") from None
             raise StoreError("The request took too long here.", code="timeout") from None
+        finally:
+            progress.stop()
 
 
-class _Progress:
-    """Moves the limit on with every message."""
-
-    limit: asyncio.Timeout
+class Progress:
+    """Moves the limit on with every message, and cancels the task when it is reached. One timer for a request: it
+    looks at the limit when it fires, and sleeps again if that has moved; `asyncio.timeout` would pay for each move."""
 
     def __init__(self, receive: Receive, send: Send, min_bytes_per_second: int) -> None:
         self._receive = receive
         self._send = send
-        self._pace = 1 / min_bytes_per_second
-        self._clock = asyncio.get_running_loop().time
-        self._body_until = self._clock() + BODY_GRACE_SECONDS
+        self._seconds_per_byte = 1 / min_bytes_per_second
+        self._loop = asyncio.get_running_loop()
+        self._task = asyncio.current_task(self._loop)
+        now = self._loop.time()
+        self._body_until = now + BODY_GRACE_SECONDS
+        self.until = now + STEP_SECONDS
+        self._timer = self._loop.call_at(min(self.until, self._body_until), self._look)
         self._is_complete = False
-        self.reading = False
+        self.is_reading = False
+        self.is_over = False
 
     async def receive(self) -> Message:
         if self._is_complete:
             return await self._receive()
-        self.reading = True
-        self.limit.reschedule(self._body_until)
+        self.is_reading, self.until = True, self._body_until
         message = await self._receive()
-        self._body_until += len(message.get("body", b"")) * self._pace
+        self._body_until += len(message.get("body", b"")) * self._seconds_per_byte
         self._is_complete = not message.get("more_body", False)
-        self.reading = False
-        self.limit.reschedule(self._clock() + STEP_SECONDS)
+        self.is_reading, self.until = False, self._loop.time() + STEP_SECONDS
         return message
 
     async def send(self, message: Message) -> None:
-        self.limit.reschedule(self._clock() + STEP_SECONDS)
+        self.until = self._loop.time() + STEP_SECONDS
         await self._send(message)
+
+    def stop(self) -> None:
+        self._timer.cancel()
+
+    def uncancel(self) -> None:
+        """The cancellation was ours and ends here."""
+        if self._task is not None:
+            self._task.uncancel()
+
+    def _look(self) -> None:
+        if self._loop.time() < self.until:
+            self._timer = self._loop.call_at(min(self.until, self._loop.time() + BODY_GRACE_SECONDS), self._look)
+        elif self._task is not None:
+            self.is_over = True
+            self._task.cancel()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from ipaddress import ip_address
 from uuid import UUID
 
@@ -38,6 +39,7 @@ def author(request: Request) -> Author:
     return Author(actor=str(owner(request)), address=address if _is_address(address) else "")
 
 
+@lru_cache(maxsize=1024)
 def _is_address(text: str) -> bool:
     try:
         return bool(ip_address(text))
@@ -47,7 +49,7 @@ def _is_address(text: str) -> bool:
 
 def wait_seconds(request: Request, at_most: int) -> int:
     """How long the client would wait: `?wait=`, else `Prefer: wait=`; never more than `at_most`."""
-    if "wait" in request.query_params:
+    if request.scope["query_string"] and "wait" in request.query_params:
         return min(number(request, "wait", 0, minimum=0), at_most)
     preferred = _WAIT.search(request.headers.get("prefer", ""))
     return min(int(preferred[1]), at_most) if preferred else 0

@@ -147,7 +147,7 @@ def _check_url(url: str) -> None:
     """What the words of a URL show. Its addresses are checked when it is fetched, at every hop."""
     try:
         parts = urlsplit(url)
-        is_usable = bool(parts.hostname) and parts.port != 0 and not any(map(str.isspace, url))
+        is_usable = bool(parts.hostname) and parts.port != 0 and len(url.split()) == 1
     except ValueError:
         is_usable = False
     if not is_usable or not url.isprintable():

@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
@@ -37,6 +38,23 @@ class OnlyLocal:
         for name in (config.provider, config.transcription_provider):
             if name not in (None, "local"):
                 raise RequestError(f"{name}: available are local.", code="unknown_provider", pointer="/config/provider")
+
+
+class Deaf:
+    """Signals while their connection is away."""
+
+    alive = False
+
+    def subscribe(self, _channel: str, _listener: object) -> None:
+        """There will be nothing to hear."""
+
+
+@pytest.fixture
+async def deaf_client(services: Services) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the application while nobody listens to the database."""
+    app = application(replace(services, signals=cast("Any", Deaf())))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -165,11 +165,21 @@ async def test_every_message_moves_the_limit_on() -> None:
     async def send(_message: Message) -> None:
         pass
 
-    async with asyncio.timeout(0.5) as limit:
-        progress = middleware._Progress(receive, send, min_bytes_per_second=1024)
-        progress.limit = limit
-        for move in (progress.receive, progress.receive, lambda: progress.send({"type": "http.response.start"})):
-            before = limit.when()
-            await move()
-            assert limit.when() > before
-        assert progress._body_until - asyncio.get_running_loop().time() > middleware.BODY_GRACE_SECONDS + 19
+    progress = middleware.Progress(receive, send, min_bytes_per_second=1024)
+    for move in (progress.receive, progress.receive, lambda: progress.send({"type": "http.response.start"})):
+        before = progress.until
+        await move()
+        assert progress.until > before
+    assert progress._body_until - asyncio.get_running_loop().time() > middleware.BODY_GRACE_SECONDS + 19
+    progress.stop()
+
+
+async def test_a_client_that_cancels_is_not_a_timeout() -> None:
+    async def hang(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        await asyncio.Event().wait()
+
+    waiting = asyncio.create_task(get(Deadline(hang, 1024)))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting

@@ -10,7 +10,6 @@ import pytest
 
 from mediaanalysis import __version__
 from mediaanalysis.errors import StoreError
-from mediaanalysis.services import Services
 from mediaanalysis.store import operations
 
 Submit = Callable[..., Awaitable[UUID]]
@@ -52,11 +51,8 @@ async def test_readiness_with_a_full_disk(client: httpx.AsyncClient, monkeypatch
     assert (await client.get("/health/ready")).json()["parts"]["disk"]["state"] == "failed"
 
 
-async def test_readiness_without_an_ear(
-    client: httpx.AsyncClient, services: Services, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(type(services.signals), "alive", False)
-    answer = await client.get("/health/ready")
+async def test_readiness_without_an_ear(deaf_client: httpx.AsyncClient) -> None:
+    answer = await deaf_client.get("/health/ready")
     assert (answer.status_code, answer.json()["parts"]["queue"]["state"]) == (200, "warning")
 
 
