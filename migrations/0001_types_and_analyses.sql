@@ -101,8 +101,9 @@ comment on index analyses_source is 'Analyses that ask again about the media of 
 -- media type) that it asks for and merges them, so any filter is served alike; id makes each order total.
 create index history_by_created on media_analysis_requests (owner_id, status, media_type, created_at, id);
 create index history_by_completed on media_analysis_requests
-    (owner_id, status, media_type, coalesce(completed_at, '-infinity'), id);
-create index history_by_updated on media_analysis_requests (owner_id, status, media_type, updated_at, id);
+    (owner_id, status, media_type, coalesce(completed_at, '-infinity'), id) include (completed_at, created_at);
+create index history_by_updated on media_analysis_requests
+    (owner_id, status, media_type, updated_at, id) include (created_at);
 create index history_by_priority on media_analysis_requests (owner_id, status, media_type, priority, created_at, id);
 comment on index history_by_created is 'History sorted by created_at, status or media type; its totals.';
 comment on index history_by_completed is 'History sorted by completed_at; what has not ended counts as earliest.';

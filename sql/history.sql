@@ -314,10 +314,11 @@ select count(*) from (
 ) bounded;
 
 -- name: estimate
--- The planner's own guess at how many there are, out of its statistics: a plan, of which nothing is run.
--- $1 owner_id uuid, $2 statuses text[], $3 media_types text[], $4 page jsonb
+-- The planner's own guess at how many there are, out of its statistics: a plan, of which nothing is run. Media types are
+-- null for all of them: the planner adds up the shares of a list, and mistrusts a sum of one.
+-- $1 owner_id uuid, $2 statuses media_analysis_status[], $3 media_types media_type_enum[], $4 page jsonb
 explain (format json)
 select from media_analysis_requests
 where owner_id = $1
-  and status = any($2::text[]::media_analysis_status[]) and media_type = any($3::text[]::media_type_enum[])
+  and status = any($2) and ($3::media_type_enum[] is null or media_type = any($3))
   and created_at >= ($4::jsonb ->> 'date_from')::timestamptz and created_at < ($4::jsonb ->> 'date_to')::timestamptz;

@@ -128,7 +128,7 @@ async def read_total(db: Db, query: Query) -> Total:
     count = await db.fetchval(_SQL.count_bounded, query.owner_id, asked, EXACT_TOTAL_MAX + 1)
     if count <= EXACT_TOTAL_MAX:
         return Total(count, is_exact=True)
-    plan = await db.fetchval(_SQL.estimate, query.owner_id, asked["statuses"], asked["media_types"], asked)
+    plan = await db.fetchval(_SQL.estimate, query.owner_id, asked["statuses"], query.media_types or None, asked)
     return Total(max(_planned_rows(plan), EXACT_TOTAL_MAX + 1), is_exact=False)
 
 
