@@ -103,6 +103,17 @@ def test_damaged_pdf(tmp_path: Path, content: bytes) -> None:
     assert code(file(tmp_path, content), "pdf") == "media_damaged"
 
 
+def test_a_page_that_cannot_be_loaded_is_empty_and_the_others_are_read(tmp_path: Path) -> None:
+    broken = pdf([["first"], ["second"]]).replace(b"<< /Type /Page /Parent 2 0 R", b"<< /Type /Font          0 R", 1)
+    assert [page.text for page in found(file(tmp_path, broken), "pdf").pages] == ["", "second"]
+
+
+def test_pages_are_counted_where_there_are_any(tmp_path: Path) -> None:
+    path = file(tmp_path, pdf([["a"], ["b"]]))
+    assert child.handle({"path": str(path), "extension": "pdf", "count": True}) == 2
+    assert child.handle({"path": str(path), "extension": "txt", "count": True}) is None
+
+
 def test_encrypted_pdf(tmp_path: Path) -> None:
     assert code(file(tmp_path, encrypted()), "pdf") == "media_encrypted"
 
@@ -126,6 +137,18 @@ def test_word_gives_a_section_for_each_main_heading(tmp_path: Path) -> None:
     said = ["Present: Ann and Bob.", "Budget\n120,000 EUR were set.\nRent | 12,000\nRent in detail"]
     assert [page.text for page in read.pages] == said
     assert read.title == "Minutes"
+
+
+INSERTED = """<w:sdt><w:sdtContent><w:p><w:r><w:t>In a control</w:t></w:r></w:p></w:sdtContent></w:sdt>
+<w:p><w:ins><w:r><w:t>added</w:t></w:r></w:ins><w:del><w:r><w:delText>gone</w:delText></w:r></w:del><w:r><w:tab/></w:r>
+</w:p>"""
+
+
+def test_word_gives_controls_and_insertions_and_no_deletions(tmp_path: Path) -> None:
+    namespace = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+    xml = f'<w:document xmlns:w="{namespace}"><w:body>{INSERTED}</w:body></w:document>'
+    read = found(repacked(word(tmp_path), "word/document.xml", xml.encode()), "docx")
+    assert [page.text for page in read.pages] == ["In a control\nadded"]
 
 
 def repacked(path: Path, name: str, content: bytes) -> Path:

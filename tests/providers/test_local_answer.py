@@ -171,6 +171,12 @@ def test_wrapped_lines_become_one_paragraph() -> None:
     assert paragraphs(text) == [f"{joined} takes long.", "- a point", "New paragraph"]
 
 
+def test_a_book_without_a_full_stop_is_read_in_time() -> None:
+    text = "and on it goes\n" * 20_000
+    assert "".join(paragraphs(text)).count("goes") == 20_000
+    assert len(sentences("A. " * 20_000)) > 10
+
+
 def test_sentences_end_where_the_next_begins() -> None:
     text = 'It cost 4.5 EUR. "Really?" she asked. See e.g. Fig. 2 there.'
     assert sentences(text) == ["It cost 4.5 EUR.", '"Really?" she asked.', "See e.g. Fig. 2 there."]

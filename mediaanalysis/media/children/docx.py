@@ -1,4 +1,4 @@
-"""Word documents by python-docx: paragraphs, lists and tables in order, one section per main heading.
+"""Word documents: paragraphs, lists and tables in order, one section per main heading.
 
 A docx knows no pages: they are made by who prints it.
 """
@@ -8,14 +8,14 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile, ZipFile
 
 import docx
 from docx.document import Document
 from docx.opc.exceptions import PackageNotFoundError
 from docx.oxml.exceptions import InvalidXmlError
-from docx.table import Table
-from docx.text.paragraph import Paragraph
+from docx.oxml.ns import qn
 from lxml.etree import XMLSyntaxError
 
 from mediaanalysis.errors import MediaError
@@ -24,6 +24,10 @@ from mediaanalysis.media.children.page_text import Bounds, Found, sections
 MAX_UNPACKED_BYTES = 256 * 1024**2
 MAX_MEMBERS = 10_000
 DAMAGED = (BadZipFile, zlib.error, PackageNotFoundError, XMLSyntaxError, InvalidXmlError, LookupError, ValueError)
+PARAGRAPH, ROW, CELL, TEXT = qn("w:p"), qn("w:tr"), qn("w:tc"), qn("w:t")
+MARKS = {qn("w:tab"): "\t", qn("w:br"): "\n", qn("w:cr"): "\n", qn("w:noBreakHyphen"): "-"}
+FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
+"""Says again, for old programs, what stands beside it."""
 SECTION_STYLES = ("Title", "Heading 1")
 
 
@@ -46,20 +50,30 @@ def _require_modest(path: Path) -> None:
 
 def _sections(document: Document) -> Iterator[str]:
     """The text before the first main heading, then one text for each."""
+    headings = {style.style_id for style in document.styles if style.name in SECTION_STYLES}
     lines: list[str] = []
-    for block in document.iter_inner_content():
-        if isinstance(block, Paragraph) and _is_heading(block) and lines:
+    for line, style in _lines(document.element.body):
+        if style in headings and lines:
             yield "\n".join(lines)
             lines = []
-        lines.append(block.text if isinstance(block, Paragraph) else _rows(block))
+        lines.append(line)
     yield "\n".join(lines)
 
 
-def _is_heading(paragraph: Paragraph) -> bool:
-    style = paragraph.style
-    return style is not None and style.name in SECTION_STYLES
+def _lines(body: Any) -> Iterator[tuple[str, str | None]]:
+    """Paragraphs with their style, and rows of tables, wherever they stand: also in content controls and text boxes.
+
+    Walks the XML itself: python-docx's own iteration leaves those out, and takes quadratic time for tables.
+    """
+    for element in body.iter(PARAGRAPH, ROW):
+        if next(element.iterancestors(ROW, FALLBACK), None) is not None:
+            continue
+        if element.tag == ROW:
+            yield " | ".join(" ".join(map(_text, cell.iter(PARAGRAPH))).strip() for cell in element.iter(CELL)), None
+        else:
+            yield _text(element), element.style
 
 
-def _rows(table: Table) -> str:
-    """A row is a line, its cells apart by a bar; a merged cell is said once."""
-    return "\n".join(" | ".join(dict.fromkeys(cell.text.strip() for cell in row.cells)) for row in table.rows)
+def _text(paragraph: Any) -> str:
+    """Its text as it stands: insertions are in, deletions (which are `w:delText`) are not."""
+    return "".join(MARKS.get(part.tag) or part.text or "" for part in paragraph.iter(TEXT, *MARKS))

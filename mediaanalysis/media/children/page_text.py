@@ -12,7 +12,6 @@ from mediaanalysis.structs.media import Page
 
 UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f\ufffe\uffff\ud800-\udfff]")
 BLANK_LINES = re.compile(r"\n{3,}")
-TRAILING_SPACE = re.compile(r"[ \t\u00a0]+\n")
 
 
 class Bounds(Struct, frozen=True):
@@ -35,7 +34,7 @@ class Found(Struct, frozen=True):
 def clean(text: str) -> str:
     """One kind of line end, no control characters (PostgreSQL takes no NUL), no trailing space, no deserts."""
     text = UNPRINTABLE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
-    return BLANK_LINES.sub("\n\n", TRAILING_SPACE.sub("\n", text + "\n")).strip()
+    return BLANK_LINES.sub("\n\n", "\n".join(line.rstrip() for line in text.split("\n"))).strip()
 
 
 def sections(texts: Iterable[str], bounds: Bounds, *, title: str | None = None, cut: bool = False) -> Found:

@@ -14,6 +14,8 @@ from mediaanalysis.structs.transcript import Transcript
 SENTENCE_END = re.compile(r"""(?<=[.!?…])["')\]]*\s+(?=["'(\[]*[^\Wa-z_])""")
 ABBREVIATION = re.compile(r"\b(?:[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|No|Fig|vs|e\.g|i\.e|etc|approx|Inc|Ltd|Nr|z\.B|bzw|ca)\.$")
 LONGEST_QUOTE = 400
+LONGEST_PARAGRAPH = 4000
+"""Nothing is joined to more: a book without a full stop must not take quadratic time."""
 
 
 class Passage(Struct, frozen=True):
@@ -79,7 +81,7 @@ def paragraphs(text: str) -> list[str]:
     width = max(map(len, text.split("\n")), default=0)
     before = ""
     for line in map(str.strip, text.split("\n")):
-        if before and line and _continues(before, line, width):
+        if before and line and len(joined[-1]) < LONGEST_PARAGRAPH and _continues(before, line, width):
             joined[-1] = joined[-1][:-1] + line if _is_hyphenated(before, line) else f"{joined[-1]} {line}"
         elif line:
             joined.append(line)
@@ -101,7 +103,7 @@ def sentences(text: str) -> list[str]:
     """Split where a sentence ends and another begins, not behind abbreviations."""
     found: list[str] = []
     for part in (piece.strip() for line in text.split("\n") for piece in SENTENCE_END.split(line)):
-        if found and part and ABBREVIATION.search(found[-1]):
+        if found and part and len(found[-1]) < LONGEST_QUOTE and ABBREVIATION.search(found[-1]):
             found[-1] = f"{found[-1]} {part}"
         elif part:
             found.append(part)

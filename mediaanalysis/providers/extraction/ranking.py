@@ -75,9 +75,11 @@ def topics(texts: Sequence[str], most: int) -> tuple[str, ...]:
     ranked = sorted(keyed, key=lambda key: -counted[key] * sum(spoken[part] for part in key) / math.sqrt(len(key)))
     chosen: list[tuple[str, ...]] = []
     for key in ranked:
+        if len(chosen) == most:
+            break
         if not any(set(key) <= set(other) or set(other) <= set(key) for other in chosen):
             chosen.append(key)
-    return tuple(" ".join(keyed[key]) for key in chosen[:most])
+    return tuple(" ".join(keyed[key]) for key in chosen)
 
 
 def _key(phrase: Sequence[str]) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import lru_cache
 
 WORD = re.compile(r"\w+(?:['’]\w+)*")  # noqa: RUF001 - the typographic apostrophe is meant
 _STOP_WORDS = """
@@ -28,7 +28,7 @@ def terms(text: str) -> list[str]:
     return [stem(word) for word in words(text.lower()) if word not in STOP_WORDS]
 
 
-@cache
+@lru_cache(maxsize=65_536)
 def stem(word: str) -> str:
     """A light stem: plurals and common endings go, so that `meeting` finds `meets`. Numbers stay."""
     word = re.split(r"['’]", word)[0]  # noqa: RUF001
