@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 from datetime import timedelta
@@ -35,8 +36,7 @@ class Cursor(Struct, frozen=True):
 async def page(edge: Edge, request: Request) -> Response:
     query = _query(request)
     db = edge.services.database.pool
-    found = await store.read_page(db, query)
-    total = await store.read_total(db, query)
+    found, total = await asyncio.gather(store.read_page(db, query), store.read_total(db, query))
     following = _encode(Cursor(query.sort_by, query.descending, found.last)) if found.last else None
     pagination = answers.Pagination(
         page=query.page,

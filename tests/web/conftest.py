@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -101,7 +101,7 @@ async def client(app: ASGIApp) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp) -> AsyncIterator[tuple[str, int]]:
+async def serve(app: ASGIApp) -> AsyncIterator[tuple[str, int]]:
     """The application on a real socket; its address."""
     listener = socket.create_server(("127.0.0.1", 0))
     server = Server(app)
@@ -113,10 +113,15 @@ async def serving(app: ASGIApp) -> AsyncIterator[tuple[str, int]]:
         await running
 
 
+@pytest.fixture(name="serving")
+def _serving() -> Callable[[ASGIApp], AbstractAsyncContextManager[tuple[str, int]]]:
+    return serve
+
+
 @pytest_asyncio.fixture
 async def live(app: ASGIApp) -> AsyncIterator[httpx.AsyncClient]:
     """A client over a real socket."""
-    async with serving(app) as (host, port), httpx.AsyncClient(base_url=f"http://{host}:{port}") as opened:
+    async with serve(app) as (host, port), httpx.AsyncClient(base_url=f"http://{host}:{port}") as opened:
         yield opened
 
 

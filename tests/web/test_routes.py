@@ -1,15 +1,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable, Callable
+from uuid import UUID
 
 import httpx
 import pytest
+from jsonschema import Draft202012Validator, FormatChecker
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from mediaanalysis.errors import CODES
 from mediaanalysis.web import openapi
 from mediaanalysis.web.contract import OPERATIONS
 from mediaanalysis.web.routes import ROUTES
+
+Submit = Callable[..., Awaitable[UUID]]
+Become = Callable[[UUID, str], Awaitable[None]]
 
 
 def test_the_description_covers_the_routes_and_no_more() -> None:
@@ -67,3 +73,22 @@ async def test_head_is_get_without_a_body(client: httpx.AsyncClient, path: str) 
     got, head = await client.get(path), await client.head(path)
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["content-length"] == got.headers["content-length"]
+
+
+async def test_answers_are_what_the_description_says(client: httpx.AsyncClient, submit: Submit, become: Become) -> None:
+    components = openapi.document()["components"]
+
+    def check(answer: httpx.Response, schema: str) -> None:
+        described = {"$ref": f"#/components/schemas/{schema}", "components": components}
+        Draft202012Validator(described, format_checker=FormatChecker()).validate(answer.json())
+
+    analysis_id = await submit()
+    check(await client.post("/api/media/analyze", json={"prompt": "p", "media_url": "http://a/b"}), "AcceptedAnswer")
+    check(await client.get(f"/api/media/status/{analysis_id}"), "StatusAnswer")
+    await become(analysis_id, "completed")
+    check(await client.get(f"/api/media/status/{analysis_id}"), "StatusAnswer")
+    check(await client.get(f"/api/media/{analysis_id}"), "ResultAnswer")
+    check(await client.get(f"/api/media/{analysis_id}/frames"), "FramesAnswer")
+    check(await client.get("/api/media/history"), "HistoryAnswer")
+    check(await client.get("/health/ready"), "ReadinessAnswer")
+    check(await client.get("/api/media/x"), "Problem")
