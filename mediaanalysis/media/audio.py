@@ -37,13 +37,15 @@ async def extract(
     stream = choose(probe.audio, language)
     declared = stream.duration_seconds or probe.duration_seconds or 0.0
     longest = min(LONGEST_SECONDS, 2 * declared + 60)
-    heard = await _hear(sandbox, _mono(path, stream), into / FILENAME, longest)
+    heard = await _hear(sandbox, _mono(path, probe, stream), into / FILENAME, longest)
     if heard.seconds == 0:
-        raise MediaError("No sound can be decoded.", code="media_truncated" if heard.silent_end else "media_damaged")
+        there = await ffmpeg.measure(sandbox, path)
+        code = "media_truncated" if there < WHOLE * declared else "media_damaged"
+        raise MediaError("No sound can be decoded.", code=code)
     notices = _notices(probe, stream, declared, heard.seconds)
     if stream.channels == 2 and heard.is_quiet:
         one = into / f"left_{FILENAME}"
-        left = await _hear(sandbox, _mono(path, stream, "mono|c0=c0"), one, longest)
+        left = await _hear(sandbox, _mono(path, probe, stream, "mono|c0=c0"), one, longest)
         if left.is_quiet:
             one.unlink()
         else:
@@ -72,9 +74,9 @@ def _language(tag: str | None) -> str | None:
     return LANGUAGES.get(name) or OTHER_NAMES.get(name) or name or None
 
 
-def _mono(path: Path, stream: AudioStream, pan: str = "mono|c0=0.5*c0+0.5*c1") -> Any:
-    """The track as a filter chain. What `silencedetect` finds is printed to stdout."""
-    sound = ffmpeg.read(path)[str(stream.index)]
+def _mono(path: Path, probe: MediaProbe, stream: AudioStream, pan: str = "mono|c0=0.5*c0+0.5*c1") -> Any:
+    """The track as a filter chain, its times from the start of the media. What is quiet is printed to stdout."""
+    sound = ffmpeg.read(path)[str(stream.index)].filter("asetpts", expr=f"PTS-{probe.start_seconds}/TB")
     mono = sound.filter("pan", args=pan) if stream.channels == 2 else sound.filter("aformat", channel_layouts="mono")
     timed = mono.filter("aresample", RATE_HZ, **{"async": 1}, first_pts=0)
     return timed.filter("silencedetect", **QUIET).filter("ametadata", "print", file="pipe:1", direct=1)
@@ -83,24 +85,31 @@ def _mono(path: Path, stream: AudioStream, pan: str = "mono|c0=0.5*c0+0.5*c1") -
 async def _hear(sandbox: Sandbox, sound: Any, file: Path, longest: float) -> _Ear:
     ear = _Ear()
     output = ffmpeg.write(sound, file.name, t=longest, vn=None, ar=RATE_HZ, sample_fmt="s16", acodec="flac")
-    done = await ffmpeg.run(
-        sandbox, [output], into=file.parent, decoded_seconds=longest, options=("-progress", "pipe:1"), on_line=ear.hear
+    await ffmpeg.run(
+        sandbox, [output], into=file.parent, decoded_seconds=longest, options=("-copyts",), on_line=ear.hear
     )
-    ear.silent_end = not done.stderr
+    ear.seconds = _flac_seconds(file)
     return ear
 
 
-class _Ear(ffmpeg.Progress):
-    """Hears how far the sound has come and what is quiet in it. `silent_end`: ffmpeg had nothing to complain of."""
+def _flac_seconds(file: Path) -> float:
+    """Exact, from the header that ffmpeg completes at the end (its `-progress` tells nothing under `-copyts`)."""
+    if not file.exists():
+        return 0.0
+    with file.open("rb") as flac:
+        rate_and_samples = int.from_bytes(flac.read(26)[18:])
+    return (rate_and_samples & (1 << 36) - 1) / RATE_HZ
+
+
+class _Ear:
+    """Hears what is quiet; `seconds` long."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.silent_end = True
+        self.seconds = 0.0
         self._starts: list[float] = []
         self._ends: list[float] = []
 
     def hear(self, line: str) -> None:
-        super().hear(line)
         key, _, value = line.partition("=")
         if key == "lavfi.silence_start":
             self._starts.append(max(0.0, float(value)))

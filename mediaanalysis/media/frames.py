@@ -21,6 +21,8 @@ NEAR = 0.25
 """A keyframe is good enough within this part of the distance between two frames."""
 WHOLE = 0.9
 """Less than this part of the declared duration makes a medium truncated."""
+LOOSE_FORMATS = frozenset({"ts", "mpg"})
+"""Streams without an index: a seek lands somewhere, and decodes nothing before the next keyframe."""
 
 Extracted = tuple[tuple[Frame, ...], tuple[Notice, ...]]
 
@@ -36,7 +38,10 @@ async def extract(
         return await _from_image(sandbox, path, probe, count, into)
     assert probe.video is not None
     hdr = probe.video.color_transfer in HDR and (await ffmpeg.inspect(sandbox)).maps_tones
-    camera = Camera(sandbox, path, probe.video, into, maps_tones=hdr)
+    camera = Camera(
+        sandbox, path, probe.video, into, probe.start_seconds,
+        maps_tones=hdr, seeks_loosely=probe.format in LOOSE_FORMATS,
+    )  # fmt: skip
     return await _from_video(camera, probe.duration_seconds or 0.0, count)
 
 
@@ -73,19 +78,20 @@ def spread(duration: float, count: int) -> list[float]:
 
 
 async def _take(camera: Camera, moments: Sequence[float], duration: float) -> list[Shot]:
-    """Different shots in the order of time, near their moments where the media has pictures there."""
+    """For each moment the picture nearest to it, each picture once, in the order of time."""
     near = NEAR * duration / len(moments)
     keys = await camera.at_keyframes(moments)
-    good = {at: shot for at, shot in keys.items() if abs(shot.at_seconds - at) <= near}
-    late = [at for at in moments if at not in good]
-    return _different([*good.values(), *await _exactly(camera, late, keys)])
+    late = [at for at in moments if at not in keys or abs(keys[at].at_seconds - at) > near]
+    taken = [*keys.values(), *await _exactly(camera, late, keys)]
+    nearest = (min(taken, key=lambda shot: abs(shot.at_seconds - at)) for at in moments if taken)
+    return _different(nearest)
 
 
 async def _exactly(camera: Camera, late: Sequence[float], keys: dict[float, Shot]) -> list[Shot]:
     if not late:
         return []
     decoded = sum(at - min(at, keys[at].at_seconds if at in keys else 0.0) for at in late)
-    if len(late) > 1 and decoded > late[-1]:
+    if decoded > late[-1] or camera.seeks_loosely:
         return await camera.in_one_pass(late)
     return list((await camera.at_moments(late, decoded)).values())
 

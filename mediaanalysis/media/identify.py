@@ -7,7 +7,8 @@ no media, and following it would read other files and other machines.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Iterator
 
 from mediaanalysis.errors import MediaError
 from mediaanalysis.media import plain_text
@@ -75,7 +76,8 @@ PACKAGES: tuple[tuple[bytes, Identity], ...] = (
 )
 """A zip is known by the names of its members. Kinds that no reader takes are refused by the reader of documents."""
 ZIP = b"PK\x03\x04"
-ZIP_MEMBER = re.compile(rb"PK\x03\x04.{26}([ -~]{1,120})", re.DOTALL)
+MEMBER_HEADER = struct.Struct("<26xHH")
+"""After the signature: lengths of the name that follows, and of the extra field."""
 
 
 def identify(head: bytes) -> Identity:
@@ -99,8 +101,16 @@ def _signature(head: bytes) -> Identity | None:
 def _package(head: bytes) -> Identity | None:
     if not head.startswith(ZIP):
         return None
-    members = ZIP_MEMBER.findall(head)
+    members = list(_members(head))
     for start, identity in PACKAGES:
         if any(member.startswith(start) for member in members):
             return identity
     raise MediaError("Archives are not read: send the file that is in it.", code="media_unsupported")
+
+
+def _members(head: bytes) -> Iterator[bytes]:
+    """The name of each member that starts in `head`, and the first of its bytes."""
+    for found in re.finditer(re.escape(ZIP), head[: -MEMBER_HEADER.size]):
+        length, _ = MEMBER_HEADER.unpack_from(head, found.start())
+        name = found.start() + MEMBER_HEADER.size
+        yield head[name : name + length + 64]

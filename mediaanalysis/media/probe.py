@@ -38,6 +38,7 @@ async def probe(sandbox: Sandbox, path: Path, identity: Identity, limits: MediaL
         format=identity.extension,
         size_bytes=path.stat().st_size,  # noqa: ASYNC240 - a local file
         duration_seconds=duration,
+        start_seconds=_number(said["format"].get("start_time")) or 0.0,
         video=video,
         audio=audio,
         notices=notices,

@@ -1,7 +1,8 @@
 """Take single pictures out of a video with ffmpeg, each with the time it is really shown at.
 
 A filter writes the time of each picture to stdout just before it is encoded, so a label never lies, wherever a seek
-landed. Times count from the start of the media (`-copyts -start_at_zero`).
+landed. It is the container's time (`-copyts`), from which the start is taken off here: `-start_at_zero` takes off the
+start of the picture instead where that is later than the sound's.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from mediaanalysis.media import ffmpeg
 from mediaanalysis.sandbox import Sandbox
 from mediaanalysis.structs.media import VideoStream
 
-TRUE_TIMES = ("-copyts", "-start_at_zero")
+CONTAINER_TIMES = ("-copyts",)
 KEYFRAMES_ONLY: dict[str, Any] = {"noaccurate_seek": None, "skip_frame": "nokey"}
 LONGEST_SIDE = 1280
 INPUTS_AT_ONCE = 8
@@ -35,13 +36,16 @@ class Shot(Struct, frozen=True):
 
 
 class Camera(Struct, frozen=True):
-    """A video to take pictures of. `maps_tones`: HDR is to be shown on a plain screen."""
+    """A video to take pictures of. `maps_tones`: HDR can be made for a plain screen; `seeks_loosely`: a seek may land
+    between keyframes."""
 
     sandbox: Sandbox
     path: Path
     video: VideoStream
     into: Path
+    start_seconds: float = 0.0
     maps_tones: bool = False
+    seeks_loosely: bool = False
 
     @property
     def size(self) -> tuple[int, int]:
@@ -62,12 +66,13 @@ class Camera(Struct, frozen=True):
 
         Selected by their times: `fps=` would fill a gap of a day with copies.
         """
-        wanted = "+".join(f"gte(t,{at:.3f})*not(gte(prev_selected_t,{at:.3f}))" for at in moments)
+        times = [f"{at + self.start_seconds:.3f}" for at in moments]
+        wanted = "+".join(f"gte(t,{at})*not(gte(prev_selected_t,{at}))" for at in times)
         picked = self._source().filter("select", expr=wanted)
         paced = self._finish(picked, "pass").filter("setpts", "N/TB")
         outputs = [ffmpeg.write(paced, "pass_%03d.jpg", **ENCODING, r=1, **{"frames:v": len(moments)})]
-        times = await self._run(outputs, decoded_seconds=moments[-1], pixels=self._pixels)
-        return [Shot(f"pass_{n:03}.jpg", at) for n, (_, at) in enumerate(times, 1)]
+        told = await self._run(outputs, decoded_seconds=moments[-1], pixels=self._pixels)
+        return [Shot(f"pass_{n:03}.jpg", at) for n, (_, at) in enumerate(told, 1)]
 
     @property
     def _pixels(self) -> int:
@@ -109,10 +114,10 @@ class Camera(Struct, frozen=True):
 
     async def _run(self, outputs: Sequence[Any], *, decoded_seconds: float, pixels: int) -> list[tuple[str, float]]:
         """Names and times in the order they were told. A name may come twice; the first is the picture written."""
-        clock = _Clock()
+        clock = _Clock(self.start_seconds)
         await ffmpeg.run(
             self.sandbox, outputs, into=self.into, decoded_seconds=decoded_seconds, pixels=pixels,
-            options=TRUE_TIMES, on_line=clock.hear,
+            options=CONTAINER_TIMES, on_line=clock.hear,
         )  # fmt: skip
         return clock.told
 
@@ -120,14 +125,15 @@ class Camera(Struct, frozen=True):
 class _Clock:
     """Hears the metadata filter: `frame:0 pts:1536 pts_time:48.023`, then `shot=key_001`."""
 
-    def __init__(self) -> None:
+    def __init__(self, start_seconds: float) -> None:
+        self._start = start_seconds
         self.told: list[tuple[str, float]] = []
         self._at: float | None = None
 
     def hear(self, line: str) -> None:
         if "pts_time:" in line:
             text = line.rpartition("pts_time:")[2].strip()
-            self._at = None if text == "NOPTS" else max(0.0, float(text))
+            self._at = None if text == "NOPTS" else max(0.0, float(text) - self._start)
         elif line.startswith("shot=") and self._at is not None:
             self.told.append((line.removeprefix("shot="), self._at))
 

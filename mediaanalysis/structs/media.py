@@ -49,13 +49,17 @@ class AudioStream(Struct, frozen=True):
 
 
 class MediaProbe(Struct, frozen=True):
-    """`duration_seconds` is what the container declares; None where it declares none (images, documents)."""
+    """`duration_seconds` is what the container declares; None where it declares none (images, documents).
+
+    `start_seconds` is the container's timestamp of the start: all our times count from there.
+    """
 
     media_type: MediaType
     mime_type: str
     format: str
     size_bytes: int
     duration_seconds: float | None = None
+    start_seconds: float = 0.0
     video: VideoStream | None = None
     audio: tuple[AudioStream, ...] = ()
     pages: int | None = None

@@ -6,7 +6,9 @@ What it writes is drawn anew as plain RGB JPEG: no position, name or thumbnail o
 from __future__ import annotations
 
 import json
+import struct
 import sys
+import zlib
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -18,6 +20,7 @@ FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "AVIF")
 MAX_PICTURES = 500
 PIXEL_BUDGET = 2_000_000_000
 """Of an animation so many pictures and pixels are looked at: one of 8000 x 8000 decodes at 15 pictures a second."""
+DAMAGED = (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)
 DEFAULT_PICTURE_SECONDS = 0.1
 FRAME_QUALITY, SHEET_QUALITY = 88, 85
 BACKGROUND, INK = (18, 20, 24), (236, 239, 244)
@@ -69,7 +72,7 @@ def _open(request: dict[str, Any]) -> Image.Image:
     Image.MAX_IMAGE_PIXELS = None  # ours is the limit, and it says so
     try:
         image = Image.open(request["path"], formats=FORMATS)
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+    except DAMAGED as error:
         raise Unusable("media_damaged", "The picture cannot be opened: it is damaged.") from error
     if image.width * image.height > request["max_pixels"]:
         size = f"{image.width} x {image.height} pixels; at most {request['max_pixels']:,} are read."
@@ -91,7 +94,7 @@ def _times(image: Image.Image) -> Iterator[float]:
     """When each picture is shown that is looked at. Decodes them in order: there is no other way to know."""
     at = 0.0
     for picture in range(_looked(image, getattr(image, "n_frames", 1))):
-        if picture and not _seek(image, picture):
+        if not _seek(image, picture) and picture:
             return
         yield round(at, 3)
         at += image.info.get("duration", 0) / 1000 or DEFAULT_PICTURE_SECONDS
@@ -101,7 +104,7 @@ def _seek(image: Image.Image, picture: int) -> bool:
     try:
         image.seek(picture)
         image.load()
-    except (EOFError, OSError, SyntaxError, ValueError):
+    except DAMAGED:
         return False
     return True
 
@@ -115,24 +118,22 @@ def _spread(times: list[float], count: int) -> list[int]:
 
 def _write(image: Image.Image, picture: int, number: int, request: dict[str, Any]) -> tuple[str, int, int]:
     name = f"frame_{number:03}.jpg"
-    plain = _plain(_decode(image, picture))
+    plain = _plain(_decode(image, picture, request))
     plain.thumbnail((request["max_side"], request["max_side"]), Image.Resampling.BICUBIC)
     plain.save(Path(request["into"]) / name, "JPEG", quality=FRAME_QUALITY)
     return name, plain.width, plain.height
 
 
-def _decode(image: Image.Image, picture: int) -> Image.Image:
+def _decode(image: Image.Image, picture: int, request: dict[str, Any]) -> Image.Image:
     """The picture, upright. A file that ends early gives what it has, and sets the flag that says so."""
-    if getattr(image, "n_frames", 1) > 1:
+    if picture or getattr(image, "n_frames", 1) > 1:
         image.seek(picture)
     try:
         image.load()
-    except (OSError, SyntaxError, ValueError):
+    except DAMAGED:
         ImageFile.LOAD_TRUNCATED_IMAGES = True
-        try:
-            image.load()
-        except (OSError, SyntaxError, ValueError) as error:
-            raise Unusable("media_damaged", "The picture cannot be decoded: it is damaged.") from error
+        image = _open(request)
+        image.load()
     return ImageOps.exif_transpose(image)
 
 
@@ -156,6 +157,8 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     except Unusable as error:
         code, detail = error.args
         return {"code": code, "detail": detail}
+    except DAMAGED:
+        return {"code": "media_damaged", "detail": "The picture cannot be decoded: it is damaged."}
     except MemoryError:
         return {"code": "media_too_large", "detail": "The picture needs more memory than it may use."}
 
