@@ -34,7 +34,7 @@ EMPTY_ALL_TABLES = """
 
 @pytest.fixture(scope="session")
 def server(testrun_uid: str) -> Iterator[str]:
-    """DSN of the session's server, on its database `mediaanalysis`, the template of all others.
+    """DSN of the session's server, on its database `mediaanalysis`, which stays empty.
 
     Outside pytest's own folders: they are closed to the user that PostgreSQL runs as where we are root.
     """
@@ -49,13 +49,22 @@ def server(testrun_uid: str) -> Iterator[str]:
 def process_dsn(server: str, testrun_uid: str) -> Iterator[str]:
     """DSN of this process's own database. Tests take `dsn`, which also empties it afterwards."""
     name = f"test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
-    maintenance = server.replace("/mediaanalysis?", "/postgres?")
-    with psycopg.connect(maintenance, autocommit=True) as connection:
-        with _alone(testrun_uid):  # a template cannot be copied while others look at it
-            migrate.apply(server)
-            connection.execute(f"create database {name} template mediaanalysis strategy file_copy")
+    with psycopg.connect(server.replace("/mediaanalysis?", "/postgres?"), autocommit=True) as connection:
+        with _alone(testrun_uid):
+            if not connection.execute("select from pg_database where datname = 'migrated'").fetchall():
+                _make_template(connection, server)
+            connection.execute(f"create database {name} template migrated strategy file_copy")
         yield server.replace("/mediaanalysis?", f"/{name}?")
         connection.execute(f"drop database {name} with (force)")
+
+
+def _make_template(connection: psycopg.Connection, server: str) -> None:
+    """The database `migrated`, whole or not at all. PostgreSQL copies and renames only what nobody is connected to."""
+    connection.execute("drop database if exists migrating")
+    connection.execute("create database migrating template template0 strategy file_copy")
+    migrate.apply(server.replace("/mediaanalysis?", "/migrating?"))
+    connection.execute("select pg_terminate_backend(pid, 10000) from pg_stat_activity where datname = 'migrating'")
+    connection.execute("alter database migrating rename to migrated")
 
 
 @contextmanager
