@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mediaanalysis.media.limits import MediaLimits
 
 PROBE_SECONDS = 30
-READ_SECONDS = 300
+READ_SECONDS = 180
 LIMITS = Limits(file_size_bytes=64 * 1024**2)
 """No page picture comes near it."""
 
