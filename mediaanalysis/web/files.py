@@ -133,6 +133,8 @@ async def _serve(edge: Edge, request: Request, row: FileRow) -> Response:
         headers["content-range"] = f"bytes {start}-{end - 1}/{row.size_bytes}"
     headers["content-length"] = str(end - start)
     headers["content-disposition"] = disposition(row)
+    if request.method == "HEAD":
+        return Response(headers=headers, media_type=row.mime_type)
     body = await _opened(edge.services.storage, row.storage_path, start, end)
     return StreamingResponse(body, status_code=206 if span else 200, headers=headers, media_type=row.mime_type)
 

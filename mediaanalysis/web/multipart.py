@@ -75,8 +75,7 @@ async def read(
     stream = _events(chunks, boundary(content_type))
     fields: dict[str, Any] = {}
     async for event in stream:
-        if not isinstance(event, Part):
-            raise TypeError(event)
+        assert isinstance(event, Part), "every part's body is read to its end"
         if event.name in fields:
             raise _bad(f"the part {event.name!r} comes twice")
         body = _body(stream)

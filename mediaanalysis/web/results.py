@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from msgspec import Struct
 
 from mediaanalysis.store import analyses, contact_sheets, files, stages, transcriptions
@@ -80,7 +81,7 @@ def _analysis(row: Analysis) -> dict[str, Any]:
         "prompt": row.prompt,
         "priority": row.priority,
         "config": row.config,
-        "options": row.options,
+        "options": msgspec.structs.asdict(row.options),  # with the defaults, which the struct itself leaves out
         "metadata": row.metadata,
         "source_analysis_id": row.source_analysis_id,
         "original_filename": row.original_filename,

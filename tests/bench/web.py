@@ -58,7 +58,8 @@ FINISHED_ROW = """
 """
 HISTORY = """
     insert into media_analysis_requests
-        (owner_id, prompt, prompt_hash, media_url, status, progress, media_type, created_at, completed_at, latency_ms, priority)
+        (owner_id, prompt, prompt_hash, media_url, status, progress, media_type, created_at, completed_at,
+         latency_ms, priority)
     select $1, 'prompt ' || n, repeat('0', 64), 'http://example.com/' || n,
            case when n % 50 = 0 then 'cancelled' else 'completed' end::media_analysis_status, 100,
            (enum_range(null::media_type_enum))[1 + n % 5], now() - n * interval '1 second', now(), 4200, n % 11
