@@ -239,6 +239,11 @@ def test_html_gives_what_a_browser_shows(tmp_path: Path) -> None:
     assert read.title == "News & more"
 
 
+@pytest.mark.parametrize("opening", ["<!--", "<![CDATA[", "<?"])
+def test_html_whose_comments_never_end_is_read_in_time(tmp_path: Path, opening: str) -> None:
+    assert found(file(tmp_path, "<p>shown<!-- not --></p>" + opening * 100_000), "html").pages[0].text == "shown"
+
+
 def test_old_formats_need_a_converter(tmp_path: Path) -> None:
     assert code(file(tmp_path, child.COMPOUND_FILE + bytes(600)), "doc") == "converter_missing"
 

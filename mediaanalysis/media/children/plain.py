@@ -31,6 +31,8 @@ BLOCKS = frozenset(_BLOCKS.split())
 CELLS = frozenset({"td", "th"})
 HIDDEN = frozenset({"script", "style", "template", "noscript", "svg", "math", "iframe", "object", "select"})
 HEADING = re.compile(r"^#{1,2}\s+(.*?)\s*#*$")
+NEVER_SHOWN = re.compile(r"<!--.*?(?:-->|\Z)|<!\[.*?(?:\]>|\Z)|<\?.*?(?:>|\Z)", re.DOTALL)
+"""Comments and the like. The parser takes quadratic time for those that never end."""
 FENCE = re.compile(r"^\s*(```|~~~)")
 
 
@@ -51,7 +53,7 @@ def read_markdown(path: Path, bounds: Bounds) -> Found:
 def read_html(path: Path, bounds: Bounds) -> Found:
     text, cut = _load(path, bounds)
     page = _Page()
-    page.feed(text)
+    page.feed(NEVER_SHOWN.sub("", text))
     page.close()
     return sections(["".join(page.body)], bounds, title="".join(page.title), cut=cut)
 
