@@ -40,9 +40,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """What our parser does not know goes to psql, and to no other command."""
     parser = _parser()
-    arguments, arguments.rest = parser.parse_known_args(argv)
-    if arguments.rest and arguments.command != "psql":
-        parser.error(f"unrecognized arguments: {' '.join(arguments.rest)}")
+    arguments, rest = parser.parse_known_args(argv)
+    if rest and arguments.command != "psql":
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    arguments.rest = rest
     return arguments
 
 

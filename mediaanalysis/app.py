@@ -49,6 +49,8 @@ async def open_services(settings: Settings, dsn: str) -> AsyncIterator[Services]
         metrics = Metrics()
         sandbox = await asyncio.to_thread(Sandbox, settings.cpu_slots)
         database = await stack.enter_async_context(await Database.open(settings, dsn))
+        downloader = Downloader(settings)
+        stack.push_async_callback(downloader.aclose)
         yield Services(
             settings=settings,
             metrics=metrics,
@@ -57,7 +59,7 @@ async def open_services(settings: Settings, dsn: str) -> AsyncIterator[Services]
             storage=Storage.open(settings.storage_url, settings.data_dir),
             sandbox=sandbox,
             models=await _models(stack, sandbox, settings),
-            downloader=Downloader(settings),
+            downloader=downloader,
             providers=await stack.enter_async_context(Providers.open(settings, sandbox, metrics)),
         )
 

@@ -1,7 +1,7 @@
 -- depends: 0001_types_and_analyses
 -- What an analysis leaves in storage: a row for each file, and what is known of its contact sheet.
 
-create type media_file_kind as enum ('original', 'frame', 'contact_sheet', 'audio', 'output', 'page');
+create type media_file_kind as enum ('original', 'metadata', 'frame', 'contact_sheet', 'output', 'page');
 comment on type media_file_kind is 'What a file is to its analysis.';
 
 create table media_files (

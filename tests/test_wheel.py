@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PROBE = "from mediaanalysis import resources; print(*sorted(p.name for n in ('sql', 'migrations') for p in resources.folder(n).glob('*.sql')))"
+PROBE = """
+from mediaanalysis import resources
+print(*sorted(path.name for name in ("sql", "migrations") for path in resources.folder(name).glob("*.sql")))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +32,7 @@ def _run(command: list[str], place: Path) -> str:
 
 
 def test_finds_its_sql_and_migrations(installed: Path) -> None:
-    code = f"import sys; sys.path.insert(0, {str(installed)!r}); {PROBE}"
+    code = f"import sys; sys.path.insert(0, {str(installed)!r}){PROBE}"
     found = _run([sys.executable, "-I", "-c", code], installed).split()
     expected = sorted(path.name for folder in ("sql", "migrations") for path in (ROOT / folder).glob("*.sql"))
     assert found == expected

@@ -84,7 +84,7 @@ class Context:
 
     def key(self, kind: str, filename: str) -> str:
         """Where a file of this analysis lies in storage."""
-        return layout.artifact_key(kind, self.analysis.created_at.date(), self.analysis.id, filename)
+        return layout.key_of(kind, self.analysis.created_at.date(), self.analysis.id, filename)
 
     async def _on_disk(self, key: str, filename: str) -> Path:
         path = self.folder / filename

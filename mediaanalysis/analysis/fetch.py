@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
+import msgspec
 from msgspec import Struct
 
 from mediaanalysis.analysis.context import Context
@@ -12,6 +11,7 @@ from mediaanalysis.errors import MediaError
 from mediaanalysis.media.identify import HEAD_BYTES, identify
 from mediaanalysis.storage.layout import RETENTION_DAYS
 from mediaanalysis.storage.storage import Storage
+from mediaanalysis.storage.streams import peek
 from mediaanalysis.store import files
 from mediaanalysis.store.files import NewFile
 from mediaanalysis.store.pool import Connection
@@ -54,7 +54,7 @@ async def _download(context: Context) -> Original:
     analysis, services = context.analysis, context.services
     assert analysis.media_url is not None
     async with services.downloader.open(analysis.media_url) as download:
-        head, chunks = await _peek(context.watched(download, FETCH))
+        head, chunks = await peek(context.watched(download, FETCH), HEAD_BYTES)
         identity = identify(head)
         key = context.key("original", f"original.{identity.extension}")
         stored = await services.storage.put_stream(key, chunks, max_bytes=services.settings.upload_max_bytes)
@@ -66,34 +66,48 @@ async def _head(storage: Storage, key: str) -> bytes:
     return b"".join([block async for block in storage.read(key, 0, HEAD_BYTES)]) if await storage.size(key) else b""
 
 
-async def _peek(chunks: AsyncIterator[bytes]) -> tuple[bytes, AsyncIterator[bytes]]:
-    """The first bytes, and an iterator that gives everything, those included."""
-    head = bytearray()
-    while len(head) < HEAD_BYTES and (chunk := await anext(chunks, b"")):
-        head += chunk
-
-    async def whole() -> AsyncIterator[bytes]:
-        yield bytes(head)
-        async for chunk in chunks:
-            yield chunk
-
-    return bytes(head), whole()
-
-
 async def _record(connection: Connection, context: Context, original: Original) -> None:
     """An upload's row was written when it was accepted."""
-    if await files.find_original(connection, context.analysis.id) is not None:
-        return
-    row = NewFile(
-        kind="original",
-        filename=f"original.{original.identity.extension}",
-        storage_path=original.key,
-        size_bytes=original.size_bytes,
-        checksum=original.checksum,
-        mime_type=original.identity.mime_type,
-        retention_days=RETENTION_DAYS["original"],
+    rows = [await _describe(context, original)]
+    if await files.find_original(connection, context.analysis.id) is None:
+        rows.append(
+            NewFile(
+                kind="original",
+                filename=original.key.rpartition("/")[2],
+                storage_path=original.key,
+                size_bytes=original.size_bytes,
+                checksum=original.checksum,
+                mime_type=original.identity.mime_type,
+                retention_days=RETENTION_DAYS["original"],
+            )
+        )
+    await files.add(connection, context.analysis.id, rows)
+
+
+async def _describe(context: Context, original: Original) -> NewFile:
+    """`metadata.json` beside the original: whoever finds the bytes can tell what they are and where they came from."""
+    analysis = context.analysis
+    about = {
+        "analysis_id": analysis.id,
+        "accepted_at": analysis.created_at,
+        "media_url": analysis.media_url,
+        "original_filename": analysis.original_filename,
+        "source_analysis_id": analysis.source_analysis_id,
+        "mime_type": original.identity.mime_type,
+        "size_bytes": original.size_bytes,
+        "checksum": original.checksum,
+    }
+    key = context.key("metadata", "metadata.json")
+    stored = await context.services.storage.put_bytes(key, msgspec.json.format(msgspec.json.encode(about)))
+    return NewFile(
+        kind="metadata",
+        filename="metadata.json",
+        storage_path=key,
+        size_bytes=stored.size_bytes,
+        checksum=stored.checksum,
+        mime_type="application/json",
+        retention_days=RETENTION_DAYS["metadata"],
     )
-    await files.add(connection, context.analysis.id, [row])
 
 
 FETCH = Stage(

@@ -203,6 +203,8 @@ def _parse(text: str) -> httpx.URL:
         url = httpx.URL(text)
     except (httpx.InvalidURL, ValueError):
         raise FetchError("The URL is malformed.", code="fetch_refused") from None
+    if not text.isprintable() or " " in text:
+        raise FetchError("The URL holds blanks or control characters: encode them.", code="fetch_refused")
     if url.userinfo:
         raise FetchError("URLs with a user or password are not fetched.", code="fetch_refused")
     return url

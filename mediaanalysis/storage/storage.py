@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -130,7 +130,7 @@ class Storage:
 
     async def check(self) -> None:
         """For readiness. Raises ResourceError `storage_unavailable`."""
-        await self.size(layout.audio_key(UUID(int=0)))
+        await self.size(layout.key_of("output", date.min, UUID(int=0), "result.json"))
         if not os.access(self._work_root, os.W_OK):
             raise ResourceError("The file storage cannot be written.", code="storage_unavailable")
 

@@ -49,6 +49,20 @@ async def regroup(chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
         yield b"".join(parts)
 
 
+async def peek(chunks: AsyncIterable[bytes], size_bytes: int) -> tuple[bytes, AsyncIterator[bytes]]:
+    """The first bytes (at least so many, unless there are fewer), and an iterator over everything, those included."""
+    head, rest = bytearray(), aiter(chunks)
+    while len(head) < size_bytes and (chunk := await anext(rest, b"")):
+        head += chunk
+
+    async def whole() -> AsyncIterator[bytes]:
+        yield bytes(head)
+        async for chunk in rest:
+            yield chunk
+
+    return bytes(head), whole()
+
+
 async def blocks_of(file: BinaryIO) -> AsyncIterator[bytes]:
     while block := await asyncio.to_thread(file.read, BLOCK_BYTES):
         yield block

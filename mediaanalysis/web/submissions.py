@@ -7,33 +7,35 @@ import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import msgspec
 from msgspec import Struct
 from starlette.requests import Request
 
-from mediaanalysis.errors import RequestError, StoreError
+from mediaanalysis.errors import MediaError, RequestError, StoreError
+from mediaanalysis.media.identify import HEAD_BYTES, identify
 from mediaanalysis.services import Services
 from mediaanalysis.storage import layout
 from mediaanalysis.storage.storage import Stored
+from mediaanalysis.storage.streams import peek
 from mediaanalysis.store.files import NewFile
 from mediaanalysis.structs.requests import AnalyzeRequest, MediaType
 from mediaanalysis.web import bodies, multipart
 from mediaanalysis.web.problems import Refusal
 
 FORM_OVERHEAD_BYTES = 4 * 1024 * 1024
+UNKNOWN_EXTENSION = "bin"
 UNKNOWN_TYPE = "application/octet-stream"
 TAKEN_TYPES = "application/json, multipart/form-data"
 
 
 class Upload(Struct, frozen=True):
-    """A file in storage. `filename` is text to show; `content_type` is the client's claim, and no more than that."""
+    """A file in storage. `filename` is text to show; `mime_type` is what its first bytes say."""
 
     stored: Stored
     filename: str | None
-    content_type: str | None
+    mime_type: str
 
     def as_file(self) -> NewFile:
         """Its row, which is written together with the analysis."""
@@ -43,7 +45,7 @@ class Upload(Struct, frozen=True):
             storage_path=self.stored.key,
             size_bytes=self.stored.size_bytes,
             checksum=self.stored.checksum,
-            mime_type=UNKNOWN_TYPE,
+            mime_type=self.mime_type,
             retention_days=layout.RETENTION_DAYS["original"],
         )
 
@@ -111,16 +113,26 @@ async def _read_form(services: Services, request: Request, analysis_id: UUID, up
     limit = services.settings.upload_max_bytes
 
     async def store(part: multipart.Part, chunks: AsyncIterator[bytes]) -> None:
-        name = multipart.display_name(part.filename)
-        key = layout.original_key(datetime.now(UTC).date(), analysis_id, layout.extension_of(name))
-        stored = await services.storage.put_stream(key, chunks, max_bytes=limit)
+        head, whole = await peek(chunks, HEAD_BYTES)
+        extension, mime_type = _look(head)
+        key = layout.key_of("original", datetime.now(UTC).date(), analysis_id, f"original.{extension}")
+        stored = await services.storage.put_stream(key, whole, max_bytes=limit)
         services.metrics.upload_bytes.inc(stored.size_bytes)
-        uploads.append(Upload(stored, name, part.content_type))
+        uploads.append(Upload(stored, multipart.display_name(part.filename), mime_type))
 
     declared = request.headers.get("content-length", "")
     services.storage.check_room(int(declared) if declared.isdecimal() else 0)
     chunks = bodies.chunks(request, limit + FORM_OVERHEAD_BYTES)
     return await multipart.read(chunks, request.headers["content-type"], store)
+
+
+def _look(head: bytes) -> tuple[str, str]:
+    """Extension and MIME type by content. What cannot be used is stored all the same: its analysis says why."""
+    try:
+        identity = identify(head)
+    except MediaError:
+        return UNKNOWN_EXTENSION, UNKNOWN_TYPE
+    return identity.extension, identity.mime_type
 
 
 def _checked(services: Services, wanted: AnalyzeRequest, required: MediaType, has_file: bool) -> AnalyzeRequest:
@@ -134,25 +146,10 @@ def _checked(services: Services, wanted: AnalyzeRequest, required: MediaType, ha
     if wanted.callback_url is not None:
         raise RequestError("callback_url is not supported yet.", code="not_supported", pointer="/callback_url")
     if wanted.media_url is not None:
-        _check_url(wanted.media_url)
+        services.downloader.validate_url(wanted.media_url)
     services.providers.check(wanted.config)
     if required is MediaType.UNKNOWN:
         return wanted
     if wanted.media_type not in (MediaType.UNKNOWN, required):
         raise RequestError(f"/media_type: must be {required} here.", pointer="/media_type")
     return msgspec.structs.replace(wanted, media_type=required)
-
-
-def _check_url(url: str) -> None:
-    """What the words of a URL show. Its addresses are checked when it is fetched, at every hop."""
-    try:
-        parts = urlsplit(url)
-        is_usable = bool(parts.hostname) and parts.port != 0 and len(url.split()) == 1
-    except ValueError:
-        is_usable = False
-    if not is_usable or not url.isprintable():
-        raise RequestError("/media_url: not a URL with a host.", pointer="/media_url")
-    if parts.scheme.lower() not in ("http", "https"):
-        raise RequestError("/media_url: only http and https.", code="url_not_allowed", pointer="/media_url")
-    if parts.username is not None or parts.password is not None:
-        raise RequestError("/media_url: no user name or password.", code="url_not_allowed", pointer="/media_url")

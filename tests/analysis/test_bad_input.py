@@ -21,6 +21,8 @@ def _zip() -> bytes:
     return packed.getvalue()
 
 
+OUR_NAMES = {"original.txt", "metadata.json", "result.json", "summary.txt"}
+
 BAD = {
     "empty.mp4": (b"", "media_empty"),
     "one.mp4": (b"\x00", "media_unsupported"),
@@ -54,7 +56,7 @@ async def test_a_hostile_name_is_only_shown(
     assert accepted.status_code == 202, accepted.text
     result = await analyze(source_analysis_id=accepted.json()["analysis_id"], prompt="y")
     assert result["status"] == "completed"
-    assert all(file["filename"] in {"original.txt", "result.json", "summary.txt"} for file in result["files"])
+    assert all(file["filename"] in OUR_NAMES for file in result["files"])
 
 
 async def test_nothing_is_left_in_the_work_folders(

@@ -11,7 +11,8 @@ from mediaanalysis.storage import layout
 
 DAY = date(2026, 1, 31)
 ID = UUID("0198c0de-0000-7000-8000-000000000001")
-KEY = layout.original_key(DAY, ID, "mp4")
+KEY = layout.key_of("original", DAY, ID, "original.mp4")
+RESULT = layout.key_of("output", DAY, ID, "result.json")
 BUCKET = "media"
 
 

@@ -16,7 +16,7 @@ from mediaanalysis.errors import ConfigurationError, ResourceError
 from mediaanalysis.storage import cleanup, disk, layout
 from mediaanalysis.storage.disk import DiskUsage
 from mediaanalysis.storage.storage import PART_BYTES, Storage
-from tests.storage.samples import DAY, ID, KEY, chunks, files_under
+from tests.storage.samples import DAY, ID, KEY, RESULT, chunks, files_under
 
 DAY_SECONDS = 24 * 3600
 
@@ -47,7 +47,7 @@ async def test_a_file_is_read_in_place(storage: Storage, root: Path) -> None:
 
 
 async def test_a_copy_costs_no_bytes_and_is_young(storage: Storage, root: Path) -> None:
-    other = layout.original_key(DAY, UUID(int=2), "mp4")
+    other = layout.key_of("original", DAY, UUID(int=2), "original.mp4")
     await storage.put_bytes(KEY, b"media")
     os.utime(root / KEY, (0, 0))
     await storage.copy(KEY, other)
@@ -73,7 +73,11 @@ async def test_links_in_the_storage_are_not_followed(storage: Storage, root: Pat
     else:
         place.mkdir(parents=True)
         (root / KEY).symlink_to(secret / "original.mp4")
-    for attempt in (storage.get(KEY), storage.fetch(KEY, tmp_path / "x"), storage.copy(KEY, layout.audio_key(ID))):
+    for attempt in (
+        storage.get(KEY),
+        storage.fetch(KEY, tmp_path / "x"),
+        storage.copy(KEY, RESULT),
+    ):
         with pytest.raises(FileNotFoundError):
             await attempt
     assert await storage.size(KEY) is None
@@ -152,7 +156,7 @@ def _age(path: Path, seconds: float) -> None:
 
 async def test_clean_removes_what_crashes_left_and_nothing_else(storage: Storage, root: Path) -> None:
     await storage.put_bytes(KEY, b"kept")
-    await storage.put_bytes(layout.audio_key(ID), b"kept")
+    await storage.put_bytes(RESULT, b"kept")
     staged, young = root / f"{KEY}#1", root / f"{KEY}#2"
     dead, alive = root / "temp" / f"{ID}.dead", root / "temp" / f"{ID}.alive"
     empty = root / "frames" / "2026-01-01"
@@ -160,14 +164,14 @@ async def test_clean_removes_what_crashes_left_and_nothing_else(storage: Storage
         folder.mkdir(parents=True)
     for file in (staged, young, dead / "frame.jpg"):
         file.write_bytes(b"x")
-    for path in (staged, dead, empty, root / KEY, root / layout.audio_key(ID)):
+    for path in (staged, dead, empty, root / KEY, root / RESULT):
         _age(path, 2 * DAY_SECONDS)
 
     cleaned = await storage.clean()
 
     assert cleaned == cleanup.Cleaned(work_folders=1, staged_files=1, empty_folders=1)
     assert {path for path in (staged, young, dead, alive, empty) if path.exists()} == {young, alive}
-    assert await storage.get(KEY) == await storage.get(layout.audio_key(ID)) == b"kept"
+    assert await storage.get(KEY) == await storage.get(RESULT) == b"kept"
     assert await storage.clean() == cleanup.Cleaned()
 
 

@@ -17,7 +17,7 @@ from mediaanalysis.storage.storage import PART_BYTES, Storage
 from tests.storage.samples import DAY, ID, KEY, chunks
 
 SIZES = [0, 1, 65_537, PART_BYTES, 2 * PART_BYTES + 17]
-OTHER = layout.original_key(DAY, UUID(int=2), "mp4")
+OTHER = layout.key_of("original", DAY, UUID(int=2), "original.mp4")
 
 
 async def _whole(storage: Storage, key: str) -> bytes:
@@ -143,7 +143,7 @@ async def test_fetch_gives_a_local_file(either: Storage) -> None:
 async def test_list_and_orphans(either: Storage) -> None:
     await either.put_bytes(KEY, b"1")
     await either.put_bytes(OTHER, b"22")
-    await either.put_bytes(layout.audio_key(ID), b"333")
+    await either.put_bytes(layout.key_of("output", DAY, ID, "result.json"), b"333")
     assert {(entry.key, entry.size_bytes) async for entry in either.list("uploads")} == {(KEY, 1), (OTHER, 2)}
 
     async def known(keys: Sequence[str]) -> Collection[str]:

@@ -15,6 +15,7 @@ import pytest_asyncio
 from starlette.types import ASGIApp
 
 from mediaanalysis.errors import RequestError
+from mediaanalysis.media.download import Downloader
 from mediaanalysis.metrics import Metrics
 from mediaanalysis.services import Services
 from mediaanalysis.settings import Settings
@@ -84,7 +85,7 @@ def services(settings: Settings, database: Database, signals: Signals, storage: 
         storage=storage,
         sandbox=unused,
         models=unused,
-        downloader=unused,
+        downloader=Downloader(settings),
         providers=cast("Any", OnlyLocal()),
     )
 
