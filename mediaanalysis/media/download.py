@@ -203,6 +203,8 @@ def _parse(text: str) -> httpx.URL:
         url = httpx.URL(text)
     except (httpx.InvalidURL, ValueError):
         raise FetchError("The URL is malformed.", code="fetch_refused") from None
+    if url.port is not None and not 0 < url.port < 65_536:
+        raise FetchError("The URL's port is none: 1 to 65535 are.", code="fetch_refused")
     if not text.isprintable() or " " in text:
         raise FetchError("The URL holds blanks or control characters: encode them.", code="fetch_refused")
     if url.userinfo:
