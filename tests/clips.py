@@ -157,6 +157,8 @@ RECIPES: dict[str, Recipe] = {
     ),
     "silent.mp4": f"{VIDEO} {X264}",
     "no_duration.webm": f"{VIDEO} {SOUND} -c:v libvpx -deadline realtime -cpu-used 8 -c:a libopus -live 1",
+    "encrypted.mp4": f"{VIDEO} {X264} -encryption_scheme cenc-aes-ctr"
+    " -encryption_key 76a6c65c5ea762046bd749a2e632ccbb -encryption_kid a7e61c373e219033c21091fa607bf3b8",
     "truncated.mp4": _head("plain.mp4", 0.4),
     "header_only.mp4": _head("plain.mp4", 0.025),
     "no_index.mov": _head("plain.mov", 0.9),

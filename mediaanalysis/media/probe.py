@@ -13,7 +13,7 @@ from mediaanalysis.sandbox import Sandbox
 from mediaanalysis.structs.media import AudioStream, Identity, MediaProbe, Notice, VideoStream
 from mediaanalysis.structs.requests import MediaType
 
-ENCRYPTED_TAGS = frozenset({"encv", "enca", "drms", "drmi"})
+ENCRYPTED_TAGS = frozenset({"drms", "drmi"})
 UNKNOWN_LANGUAGES = frozenset({"und", "", "unk", "mis"})
 AUDIO_MIME_TYPES = {"video/x-ms-asf": "audio/x-ms-wma", "video/3gpp": "audio/3gpp", "video/mp2t": "audio/mp2t"}
 
@@ -29,7 +29,8 @@ async def probe(sandbox: Sandbox, path: Path, identity: Identity, limits: MediaL
     streams: list[dict[str, Any]] = said.get("streams", [])
     video = next((_video(stream) for stream in streams if _is_video(stream)), None)
     audio = tuple(_audio(stream) for stream in streams if _is_audio(stream))
-    _require_usable(streams, video, audio, limits)
+    _require_open(said)
+    _require_usable(video, audio, limits)
     duration, notices = await _duration(sandbox, path, said)
     _require_short(duration, limits)
     return MediaProbe(
@@ -68,11 +69,15 @@ async def _duration(sandbox: Sandbox, path: Path, said: dict[str, Any]) -> tuple
     return await ffmpeg.measure(sandbox, path), (Notice("duration_unknown", WARNINGS["duration_unknown"]),)
 
 
-def _require_usable(
-    streams: list[dict[str, Any]], video: VideoStream | None, audio: tuple[AudioStream, ...], limits: MediaLimits
-) -> None:
-    if any(stream.get("codec_tag_string") in ENCRYPTED_TAGS for stream in streams):
+def _require_open(said: dict[str, Any]) -> None:
+    """Refuse what is encrypted: Apple's by its codecs, Common Encryption by its packets."""
+    tags = {stream.get("codec_tag_string") for stream in said.get("streams", ())}
+    marks = [side for packet in said.get("packets", ()) for side in packet.get("side_data_list", ())]
+    if tags & ENCRYPTED_TAGS or any(mark.get("side_data_type", "").startswith("Encryption") for mark in marks):
         raise MediaError("The media is encrypted (DRM): send it without protection.", code="media_encrypted")
+
+
+def _require_usable(video: VideoStream | None, audio: tuple[AudioStream, ...], limits: MediaLimits) -> None:
     if video is None and not audio:
         raise MediaError("The file holds neither picture nor sound that can be decoded.")
     if video is not None and video.width * video.height > limits.max_pixels:

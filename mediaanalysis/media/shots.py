@@ -25,7 +25,14 @@ INPUTS_AT_ONCE = 8
 PIXELS_AT_ONCE = 8 * 1920 * 1088
 """Every input of a process keeps its own decoder in memory."""
 HDR = frozenset({"smpte2084", "arib-std-b67"})
-ENCODING: dict[str, Any] = {"q:v": 3, "pix_fmt": "yuvj420p", "an": None, "fflags": "+bitexact", "flags": "+bitexact"}
+ENCODING: dict[str, Any] = {
+    "q:v": 3,
+    "pix_fmt": "yuvj420p",
+    "an": None,
+    "threads": 1,
+    "fflags": "+bitexact",
+    "flags": "+bitexact",
+}
 
 
 class Shot(Struct, frozen=True):

@@ -119,7 +119,7 @@ async def test_every_command_carries_the_guards(ffmpeg_sandbox: Sandbox, look, t
         inputs = [n for n, word in enumerate(argv) if word.startswith("file:")]
         assert inputs, argv
         assert argv.count("-protocol_whitelist") == argv.count("-format_whitelist") == len(inputs)
-        assert argv.count("-max_pixels") == argv.count("-threads") == len(inputs)
+        assert argv.count("-max_pixels") == len(inputs) <= argv.count("-threads")
         assert argv.index("-format_whitelist") < inputs[0]
         if argv[0] == "ffmpeg":
             assert "-nostdin" in argv

@@ -77,6 +77,7 @@ async def test_animations_are_counted(look) -> None:
         ("text.png", {"max_pixels": 10_000}, "media_too_large"),
         ("huge.png", {}, "media_too_large"),
         ("no_index.mov", {}, "media_truncated"),
+        ("encrypted.mp4", {}, "media_encrypted"),
     ],
 )
 async def test_what_cannot_be_used_is_refused(look, name: str, limits: dict[str, int], code: str) -> None:
