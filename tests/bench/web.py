@@ -31,6 +31,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from mediaanalysis import log, migrate
+from mediaanalysis.media.download import Downloader
 from mediaanalysis.metrics import Metrics
 from mediaanalysis.services import Services
 from mediaanalysis.settings import Settings
@@ -167,7 +168,7 @@ def _services(settings: Settings, database: Database, signals: Signals) -> Servi
         storage=Storage.open(None, settings.data_dir),
         sandbox=unused,
         models=unused,
-        downloader=unused,
+        downloader=Downloader(settings),
         providers=cast("Any", AnyProvider()),
     )
 
