@@ -6,6 +6,7 @@
     ├── FetchError                the URL did not give the media; retryable by cause
     ├── ProviderError             a provider failed; carries its name and how long to stay away
     ├── ResourceError             this machine ran out of something (disk, time, memory); another attempt may do
+    ├── BudgetError               doing it would cost more than the request allows; nothing was spent on it
     ├── StoreError                the database is away, or refuses
     ├── StaleJob                  the job was taken away from this worker: drop the work, write nothing
     └── ConfigurationError        the operator's settings; its detail is the one line to print
@@ -17,7 +18,7 @@ the status of the response that carries it; codes of analyses that fail in the b
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Code(NamedTuple):
@@ -84,6 +85,7 @@ CODES: dict[str, Code] = {
     # work
     "provider_failed": Code(None, "The provider failed", True),
     "provider_rejected": Code(None, "The provider refused the input"),
+    "budget_exceeded": Code(None, "It would cost more than allowed"),
     "stage_timeout": Code(None, "A stage took too long", True),
     "stage_memory": Code(None, "A stage needed more memory than allowed"),
     "stage_failed": Code(None, "A stage failed", True),
@@ -105,6 +107,12 @@ WARNINGS: dict[str, str] = {
     "scanned": "The document holds pictures of text; it was read by recognition.",
     "several_audio_tracks": "The media has several audio tracks; one was chosen.",
     "animation_limited": "The animation has more pictures than are looked at.",
+    "made_up_cut": "The recogniser repeated itself or made up words where nobody spoke; they were cut.",
+    "part_lost": "A part of the sound could not be transcribed; the transcript has a gap there.",
+    "speakers_by_part": "Speakers were told apart within parts of the sound only: their labels begin with the part.",
+    "answered_in_parts": "There was more than the model takes at once; it was read in parts.",
+    "pictures_limited": "The model takes fewer pictures than there are frames; some were not shown to it.",
+    "cost_unknown": "The price of a model that was used is not known, and so neither is the cost.",
 }
 
 
@@ -152,7 +160,10 @@ class FetchError(MediaAnalysisError):
 
 
 class ProviderError(MediaAnalysisError):
+    """`calls` is the path taken before it was given up: `structs.usage.Call`, billed ones included."""
+
     default_code = "provider_failed"
+    calls: tuple[Any, ...] = ()
 
     def __init__(
         self,
@@ -170,6 +181,10 @@ class ProviderError(MediaAnalysisError):
 
 class ResourceError(MediaAnalysisError):
     default_code = "stage_failed"
+
+
+class BudgetError(MediaAnalysisError):
+    default_code = "budget_exceeded"
 
 
 class StoreError(MediaAnalysisError):
