@@ -106,7 +106,7 @@ async def test_a_child_that_died_while_idle_costs_no_call(resident: Resident) ->
     pid = (await ask(resident, do="echo"))["pid"]
     os.kill(pid, signal.SIGKILL)
     async with asyncio.timeout(5):
-        while resident._idle[0].lives:  # noqa: ASYNC110 - the loop itself notices the death
+        while resident._idle[0].lives:
             await asyncio.sleep(0)
     assert (await ask(resident, do="echo"))["pid"] != pid
 

@@ -18,8 +18,8 @@ from PIL import Image, ImageDraw, ImageFile, ImageFont, ImageOps, UnidentifiedIm
 
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "AVIF")
 MAX_PICTURES = 500
-PIXEL_BUDGET = 2_000_000_000
-"""Of an animation so many pictures and pixels are looked at: one of 8000 x 8000 decodes at 15 pictures a second."""
+PIXEL_BUDGET = 500_000_000
+"""Of an animation so many pictures and pixels are looked at: seven of 8000 x 8000, which take ten seconds."""
 DAMAGED = (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)
 DEFAULT_PICTURE_SECONDS = 0.1
 FRAME_QUALITY, SHEET_QUALITY = 88, 85
