@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mediaanalysis.analysis.listening.cleaning import placed
@@ -14,9 +14,10 @@ from mediaanalysis.structs.media import Span
 from mediaanalysis.structs.transcript import Transcript, Word
 from tests.analysis.listening.talks import Talk, heard, talks
 
-LIMITS = st.one_of(st.none(), st.floats(12, 1200))
+LIMITS = st.one_of(st.none(), st.floats(13, 1200))
 
 
+@settings(max_examples=300, deadline=None)
 @given(talks(), LIMITS)
 def test_words_are_kept_once_and_in_time(talk: Talk, longest: float | None) -> None:
     parts = split(talk.speech, talk.silences, talk.duration_seconds, longest)
@@ -31,7 +32,8 @@ def test_words_are_kept_once_and_in_time(talk: Talk, longest: float | None) -> N
     assert " ".join(segment.text for segment in whole.segments) == whole.text
 
 
-@given(talks(), st.floats(12, 1200))
+@settings(max_examples=300, deadline=None)
+@given(talks(), st.floats(13, 1200))
 def test_parts_keep_to_the_limit_and_do_not_overlap(talk: Talk, longest: float) -> None:
     parts = split(talk.speech, talk.silences, talk.duration_seconds, longest)
     assert all(0 <= part.start < part.end <= talk.duration_seconds + 0.001 for part in parts)
@@ -39,6 +41,7 @@ def test_parts_keep_to_the_limit_and_do_not_overlap(talk: Talk, longest: float) 
     assert all(before.end <= after.start for before, after in pairwise(parts))
 
 
+@settings(max_examples=300, deadline=None)
 @given(talks(), LIMITS)
 def test_no_part_is_without_a_voice_and_no_voice_without_a_part(talk: Talk, longest: float | None) -> None:
     parts = split(talk.speech, talk.silences, talk.duration_seconds, longest)
