@@ -195,7 +195,8 @@ comment on function lane_running(text, text) is 'How many jobs of this owner, ki
 create function lane_room(owner_id uuid, kind text, provider text) returns bigint language plpgsql stable as $$
 begin
     return (
-        select min(case when lane.paused_until > now() then 0 else lane.max_running - lane_running(lane.scope, lane.name) end)
+        select min(case when lane.paused_until > now() then 0
+                        when lane.max_running is not null then lane.max_running - lane_running(lane.scope, lane.name) end)
         from (values ('owner', lane_room.owner_id::text), ('kind', lane_room.kind), ('provider', lane_room.provider)) part (scope, name)
         join lanes lane using (scope, name));
 end $$;
@@ -210,11 +211,11 @@ comment on type lane_floor is 'A lane, and a sort_key below which it is known to
 --      the lane served last, one index probe for each, so owners take turns and a backlog costs what its lanes cost.
 --   2. Lock the limits that these lanes are under. Whoever claims under the same limit waits for our commit.
 --   3. Count what runs (the snapshot is younger than the locks, so the count is exact), and take the heads of the lanes.
--- `= any(array(…))` in place of a join, and no sequential scan, bitmap or sort whatever the statistics say: a generic
--- plan over a table that is empty one minute and holds a million rows the next must not be a matter of luck.
+-- `= any(array(…))` in place of a join; no sequential scan, bitmap or sort, and an order that only the index of the claim
+-- has, whatever the statistics say: a generic plan over a table that is empty one minute and holds a million rows the next must not be a matter of luck.
 create function claim_jobs(worker bigint, kinds text[], free integer, served lane_floor, known lane_floor[])
 returns setof processing_jobs language plpgsql
-set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_bitmapscan = off as $$
+set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off as $$
 declare
     lanes_due lane_floor[];
     limited boolean;
@@ -253,9 +254,10 @@ begin
         select c.* from candidate c
         where c.kind = any(kinds)
           and coalesce(lane_room(c.owner_id, c.kind, c.provider), 1) > 0
-          and exists (select from processing_jobs j
-                      where j.state = 'queued' and j.owner_id = c.owner_id and j.kind = c.kind and j.provider = c.provider
-                        and j.sort_key between c.floor and now() and j.run_at <= now())
+          and (select true from processing_jobs j
+               where j.state = 'queued' and j.owner_id = c.owner_id and j.kind = c.kind and j.provider = c.provider
+                 and j.sort_key between c.floor and now() and j.run_at <= now()
+               order by j.sort_key, j.run_at, j.id limit 1)
         limit free
     ) lane;
 

@@ -3,6 +3,9 @@
 -- A job's life is three statements: `enqueue`, `claim`, and one that ends the attempt. Every write for a running job
 -- carries (id, fence). The fence rises at each claim and each take-away, so what comes from a worker that lost the job
 -- matches no row and changes nothing. Work that becomes due wakes a worker only if one waits (wake_workers).
+--
+-- `id = any(array(…))` beside a join says that rows are to be found by number: statistics of a table that was empty a
+-- minute ago may say otherwise.
 
 -- name: enqueue
 -- New jobs, one for each element; ids in no particular order.
@@ -32,7 +35,8 @@ from claim_jobs($1, $2, $3, $4, $5);
 -- $1 ids bigint[], $2 fences bigint[]
 delete from processing_jobs job
 using unnest($1::bigint[], $2::bigint[]) as done (id, fence)
-where job.id = done.id and job.fence = done.fence and job.state = 'running' and job.cancel_requested_at is null
+where job.id = any($1) and job.id = done.id and job.fence = done.fence
+  and job.state = 'running' and job.cancel_requested_at is null
 returning job.id;
 
 -- name: settle
@@ -47,6 +51,7 @@ with verdict as materialized (
     from jsonb_to_recordset($1) as said (
         id bigint, fence bigint, verb text, delay_seconds float8, code text, message text, stage text)
     join processing_jobs job on job.id = said.id and job.fence = said.fence and job.state = 'running'
+    where job.id = any(array(select (ending ->> 'id')::bigint from jsonb_array_elements($1) ending))
     for no key update of job
 ), gone as (
     delete from processing_jobs job
@@ -66,7 +71,7 @@ with verdict as materialized (
         run_at = v.run_at, sort_key = v.run_at - make_interval(mins => job.priority),
         last_error = coalesce(v.code || ': ' || v.message, job.last_error)
     from verdict v
-    where job.id = v.id and v.verb in ('retry', 'release', 'crash')
+    where job.id = any(array(select v.id from verdict v)) and job.id = v.id and v.verb in ('retry', 'release', 'crash')
     returning job.id, job.run_at
 ), followed as (
     update media_analysis_requests analysis
@@ -77,7 +82,8 @@ with verdict as materialized (
     from verdict v
     cross join lateral (select case v.verb when 'fail' then 'failed' when 'cancel' then 'cancelled' else 'pending'
                                end::media_analysis_status as status) ending
-    where v.kind = 'analyze' and analysis.id = v.request_id and analysis.status in ('pending', 'processing')
+    where analysis.id = any(array(select v.request_id from verdict v where v.kind = 'analyze'))
+      and analysis.id = v.request_id and analysis.status in ('pending', 'processing')
 ), woken as materialized (
     select wake_workers() where exists (select from back where back.run_at <= now())
 )

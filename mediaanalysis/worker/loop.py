@@ -67,7 +67,7 @@ class Worker:
         self._ring = Ring()
         self._wake = Wake()
         self._backlog = False
-        self._doubtful: set[int] = set()
+        self._doubtful: set[tuple[int, int]] = set()
         self._claiming = asyncio.Lock()
         self._stopping = asyncio.Event()
         self._endings = Endings(services.database, services.metrics)
@@ -169,19 +169,20 @@ class Worker:
             self._wake.hint()
 
     def review(self, held: Sequence[Held]) -> None:
-        """What the database says we run: stop what must stop; give back what we do not know (a claim whose answer was
-        lost on the way), once two reviews in a row found it.
+        """What the database says we run: stop what must stop. Where it and we differ, twice in a row, it is right:
+        what we do not know is given back (a claim whose answer was lost), what it does not know is dropped.
         """
-        unknown = set()
+        theirs = {(each.id, each.fence) for each in held}
+        ours = {(run.job.id, run.job.fence): run for run in self._runs.values()}
         for each in held:
-            run = self._runs.get(each.id)
+            run = ours.get((each.id, each.fence))
             if run is not None and (each.cancelled or each.overdue):
                 run.stop(Stop.CANCELLED if each.cancelled else Stop.OVERDUE)
-            elif run is None and each.id not in self._endings:
-                unknown.add(each.id)
-                if each.id in self._doubtful:
-                    self._endings.settle(each.kind, Ending(each.id, each.fence, "release"))
-        self._doubtful = unknown
+            elif run is None and (each.id, each.fence) in self._doubtful and each.id not in self._endings:
+                self._endings.settle(each.kind, Ending(each.id, each.fence, "release"))
+        for right in (ours.keys() - theirs) & self._doubtful:
+            ours[right].stop(Stop.LOST)
+        self._doubtful = theirs ^ ours.keys()
 
     def stop_all(self, reason: Stop) -> None:
         for run in list(self._runs.values()):

@@ -52,7 +52,7 @@ async def pages(connection: Connection, statement: str, *arguments: str) -> int:
     await connection.execute(f"prepare hot as {body}")
     call = f"execute hot ({', '.join(arguments)})" if arguments else "execute hot"
     for _ in range(6):
-        await connection.execute(call)
+        await connection.execute(f"savepoint before; {call}; rollback to before")
     plan = json.loads(await connection.fetchval(f"explain (analyze, buffers, format json) {call}"))[0]
     assert not re.search(r'"Seq Scan"[^{}]*"Relation Name": "processing_jobs"', json.dumps(plan))
     return int(plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"])
