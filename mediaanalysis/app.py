@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 from mediaanalysis.analysis.pipeline import analyze
 from mediaanalysis.media import documents, speech, text
 from mediaanalysis.media.download import Downloader
-from mediaanalysis.metrics import Metrics
+from mediaanalysis.metrics import Metrics, watch_event_loop
 from mediaanalysis.providers import Providers
 from mediaanalysis.sandbox import Sandbox
 from mediaanalysis.services import Models, Services
@@ -49,6 +49,8 @@ async def open_services(settings: Settings, dsn: str) -> AsyncIterator[Services]
         metrics = Metrics()
         sandbox = await asyncio.to_thread(Sandbox, settings.cpu_slots)
         database = await stack.enter_async_context(await Database.open(settings, dsn))
+        lag = asyncio.create_task(watch_event_loop(metrics))
+        stack.callback(lag.cancel)
         downloader = Downloader(settings)
         stack.push_async_callback(downloader.aclose)
         yield Services(

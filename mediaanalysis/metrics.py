@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -86,3 +87,22 @@ class Metrics:
     def text(self) -> bytes:
         """The exposition, in Prometheus' text format 0.0.4."""
         return generate_latest(self.registry)
+
+
+LOOK_SECONDS = 0.02
+
+
+async def watch_event_loop(metrics: Metrics) -> None:
+    """Measure how late the event loop is: for ever, at 50 looks per second. Asking for the figure starts it anew."""
+    loop = asyncio.get_running_loop()
+    longest = [0.0]
+
+    def take() -> float:
+        lag, longest[0] = longest[0], 0.0
+        return lag
+
+    metrics.event_loop_lag_seconds.set_function(take)
+    while True:
+        before = loop.time()
+        await asyncio.sleep(LOOK_SECONDS)
+        longest[0] = max(longest[0], loop.time() - before - LOOK_SECONDS)
