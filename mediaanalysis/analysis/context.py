@@ -7,10 +7,9 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
-from mediaanalysis.analysis.progress import Progress
-from mediaanalysis.analysis.stage import Stage
+from mediaanalysis.analysis.progress import Progress, Step
 from mediaanalysis.errors import MediaAnalysisError, MediaError, StaleJob
 from mediaanalysis.media.limits import MediaLimits
 from mediaanalysis.services import Services
@@ -25,9 +24,17 @@ if TYPE_CHECKING:
     from mediaanalysis.store.pool import Pool
 
 Output = TypeVar("Output")
+Gives_co = TypeVar("Gives_co", covariant=True)
 
 REPORT_EVERY_SECONDS = 0.5
 """Progress inside a stage is written no more often: each report is a row version."""
+
+
+class Giving(Step, Protocol[Gives_co]):
+    """A stage, seen from here: it has given, or will give, an output of this type."""
+
+    @property
+    def output(self) -> type[Gives_co]: ...
 
 
 @dataclass(slots=True)
@@ -63,11 +70,11 @@ class Context:
         original = self.outputs.get("fetch")
         return original.checksum if original else ""
 
-    def of(self, stage: Stage[Output]) -> Output | None:
+    def of(self, stage: Giving[Output]) -> Output | None:
         """What a stage gave; None if it was not wanted, or failed and the analysis went on."""
         return cast("Output | None", self.outputs.get(stage.name))
 
-    def need(self, stage: Stage[Output]) -> Output:
+    def need(self, stage: Giving[Output]) -> Output:
         """What a stage gave, which this kind of analysis always runs before."""
         return cast("Output", self.outputs[stage.name])
 
@@ -96,14 +103,14 @@ class Context:
             detail = "the media was removed after its retention time: send it again"
             raise MediaError(detail, code="source_missing") from None
 
-    async def report(self, stage: Stage[Any], fraction: float, *, media_type: str | None = None) -> None:
+    async def report(self, stage: Step, fraction: float, *, media_type: str | None = None) -> None:
         """Write where the analysis stands. Raises StaleJob where this worker has lost the job."""
         percent = self.progress.update(stage, fraction)
         self._reported_at = time.monotonic()
         if not await analyses.advance(self.db, self.analysis.id, self.job, stage.name, percent, media_type):
             raise StaleJob(f"job {self.job.id} was taken away from this worker", code="internal")
 
-    def reporter(self, stage: Stage[Any]) -> Callable[[float], Awaitable[None]]:
+    def reporter(self, stage: Step) -> Callable[[float], Awaitable[None]]:
         """A callback for progress inside a stage, which writes only every so often."""
 
         async def report(fraction: float) -> None:
@@ -112,7 +119,7 @@ class Context:
 
         return report
 
-    async def watched(self, download: Download, stage: Stage[Any]) -> AsyncIterator[bytes]:
+    async def watched(self, download: Download, stage: Step) -> AsyncIterator[bytes]:
         """The chunks of a download, reported as they come."""
         report, received = self.reporter(stage), 0
         async for chunk in download.chunks:

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
-from mediaanalysis.analysis.stage import Stage
+from typing import Protocol
 
 LAST_BEFORE_DONE = 99
+
+
+class Step(Protocol):
+    """What progress needs to know of a stage."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def weight(self) -> int: ...
 
 
 class Progress:
@@ -19,11 +27,11 @@ class Progress:
         self._shown = 0
         self._unknown_weight = 90
 
-    def expect(self, stages: Sequence[Stage[Any]]) -> None:
+    def expect(self, stages: Sequence[Step]) -> None:
         self._unknown_weight = 0
         self._weights = {stage.name: stage.weight for stage in stages}
 
-    def update(self, stage: Stage[Any], fraction: float) -> int:
+    def update(self, stage: Step, fraction: float) -> int:
         """Record how much of a stage is done (0 to 1; a skipped one is done) and return the percentage to show."""
         self._weights.setdefault(stage.name, stage.weight)
         self._fractions[stage.name] = max(self._fractions.get(stage.name, 0), min(1, max(0, fraction)))

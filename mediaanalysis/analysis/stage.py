@@ -6,13 +6,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
-if TYPE_CHECKING:
-    from mediaanalysis.analysis.context import Context
-    from mediaanalysis.store.pool import Connection
+from mediaanalysis.analysis.context import Context
+from mediaanalysis.store.pool import Connection
 
 Output = TypeVar("Output")
 
