@@ -51,7 +51,7 @@ def analyze(client: httpx.AsyncClient) -> Analyze:
         if path is None:
             accepted = await client.post(f"/api/media/{to}", json=fields)
         else:
-            files = {"file": (path.name, path.read_bytes())}  # noqa: ASYNC240
+            files = {"file": (path.name, path.read_bytes())}
             accepted = await client.post(f"/api/media/{to}", data=fields, files=files)
         assert accepted.status_code == 202, accepted.text
         return await finished(client, accepted.json()["analysis_id"])
