@@ -26,17 +26,24 @@ _log = log.get("worker")
 class Endings:
     """The way out of the worker. Written by `write`, which must be running."""
 
-    def __init__(self, database: Database, metrics: Metrics) -> None:
+    def __init__(self, database: Database, metrics: Metrics, written: Callable[[], None]) -> None:
+        """`written` is called after each round of writing."""
         self._database = database
         self._metrics = metrics
+        self._was_written = written
         self._done: dict[int, Job] = {}
         self._other: dict[int, tuple[str, Ending]] = {}
         self._arrived = asyncio.Event()
         self._empty = asyncio.Event()
         self._empty.set()
 
-    def __contains__(self, job_id: int) -> bool:
-        return job_id in self._done or job_id in self._other
+    def __len__(self) -> int:
+        return len(self._done) + len(self._other)
+
+    def keys(self) -> set[tuple[int, int]]:
+        """(id, fence) of what waits."""
+        done = {(job.id, job.fence) for job in self._done.values()}
+        return done | {(ending.id, ending.fence) for _, ending in self._other.values()}
 
     def complete(self, job: Job) -> None:
         """The job is done and has nothing to write."""
@@ -79,6 +86,7 @@ class Endings:
             self._arrived.clear()
             await self._write_done()
             await self._write_other()
+            self._was_written()
 
     async def written(self) -> None:
         """Wait until nothing waits."""

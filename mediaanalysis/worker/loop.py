@@ -70,7 +70,7 @@ class Worker:
         self._doubtful: set[tuple[int, int]] = set()
         self._claiming = asyncio.Lock()
         self._stopping = asyncio.Event()
-        self._endings = Endings(services.database, services.metrics)
+        self._endings = Endings(services.database, services.metrics, self._look_if_backlog)
         self._beat = Beat(services.database, self, lease_seconds)
         self._clock = Clock(services.database, [each for each in schedules if each.kind in handlers])
         self._parts: dict[Watch, Callable[[Watch], Awaitable[None]]] = {
@@ -132,8 +132,8 @@ class Worker:
         """Fill the free slots. Whether to look again at once: there was work, or we have only now been marked idle,
         and work that was added just before has notified nobody.
         """
-        free, worker_id = self.slots - len(self._runs), self._beat.worker_id
-        if not free or worker_id is None or self._beat.draining or self._stopping.is_set():
+        free, worker_id = self._free(), self._beat.worker_id
+        if free <= 0 or worker_id is None or self._beat.draining or self._stopping.is_set():
             return False
         began = time.monotonic()
         self._ring.look(began)
@@ -151,6 +151,16 @@ class Worker:
         was_backlog, self._backlog = self._backlog, len(claimed) == free
         return was_backlog or bool(claimed)
 
+    def _free(self) -> int:
+        """Slots to fill. Endings that wait to be written hold none, up to as many as there are slots."""
+        waiting = max(0, len(self._endings) - self.slots)
+        return self.slots - len(self._runs) - waiting
+
+    def _look_if_backlog(self) -> None:
+        """The last claim may have left something behind."""
+        if self._backlog:
+            self._wake.hint()
+
     def _start(self, claimed: Claimed) -> None:
         job = claimed.job
         self._services.metrics.job_wait_seconds.labels(job.kind).observe(
@@ -160,29 +170,29 @@ class Worker:
         run.start(self._handlers[job.kind])
 
     def _left(self, run: Run, verb: str) -> None:
-        """The slot is free; it is worth a look if the last one left something behind."""
         job, metrics = run.job, self._services.metrics
         if self._runs.get(job.id) is run:
             del self._runs[job.id]
         metrics.job_seconds.labels(job.kind, verb).observe(time.monotonic() - run.started_at)
-        if self._backlog:
-            self._wake.hint()
+        self._look_if_backlog()
 
     def review(self, held: Sequence[Held]) -> None:
         """What the database says we run: stop what must stop. Where it and we differ, twice in a row, it is right:
         what we do not know is given back (a claim whose answer was lost), what it does not know is dropped.
         """
         theirs = {(each.id, each.fence) for each in held}
+        leaving = self._endings.keys()
+        lost = self._doubtful - leaving
         ours = {(run.job.id, run.job.fence): run for run in self._runs.values()}
         for each in held:
             run = ours.get((each.id, each.fence))
             if run is not None and (each.cancelled or each.overdue):
                 run.stop(Stop.CANCELLED if each.cancelled else Stop.OVERDUE)
-            elif run is None and (each.id, each.fence) in self._doubtful and each.id not in self._endings:
+            elif run is None and (each.id, each.fence) in lost:
                 self._endings.settle(each.kind, Ending(each.id, each.fence, "release"))
         for right in (ours.keys() - theirs) & self._doubtful:
             ours[right].stop(Stop.LOST)
-        self._doubtful = theirs ^ ours.keys()
+        self._doubtful = (theirs ^ ours.keys()) - leaving
 
     def stop_all(self, reason: Stop) -> None:
         for run in list(self._runs.values()):
