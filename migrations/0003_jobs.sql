@@ -310,3 +310,17 @@ end $$;
 comment on function claim_jobs(bigint, text[], integer, lane_floor, lane_floor[]) is
     'Up to `free` due jobs of these kinds, now running for this worker, lanes taking turns after `served`. '
     'With `known`, looks only there and not below the floors. Nothing for a worker that drains or was declared dead.';
+
+-- The rows are found by their numbers, and matched with the fences by a hash. Left to itself over a table whose statistics
+-- say that it is empty, the planner reads the whole primary key, or compares every row with every fence.
+create function complete_jobs(ids bigint[], fences bigint[]) returns setof bigint language plpgsql
+set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_nestloop = off set enable_mergejoin = off as $$
+begin
+    return query
+    delete from processing_jobs j
+    using unnest(ids, fences) as done (id, fence)
+    where j.id = any(ids) and j.id = done.id and j.fence = done.fence and j.cancel_requested_at is null
+    returning j.id;
+end $$;
+comment on function complete_jobs(bigint[], bigint[]) is
+    'Remove jobs that are done. Returns those that were: of the others the fence moved on, or a cancel came first.';

@@ -4,8 +4,8 @@
 -- carries (id, fence). The fence rises at each claim and each take-away, so what comes from a worker that lost the job
 -- matches no row and changes nothing. Work that becomes due wakes a worker only if one waits (wake_workers).
 --
--- Nobody holds the fence of a queued job, so the state is not asked: a condition on it would let the planner, with the
--- statistics of a table that was empty a minute ago, prefer a partial index to the primary key.
+-- Nobody holds the fence of a queued job, so the state is not asked; and `id = any(…)` stands beside joins. Both keep the
+-- planner, with the statistics of a table that was empty a minute ago, from preferring another index to the primary key.
 
 -- name: enqueue
 -- New jobs, one for each element; ids in no particular order.
@@ -33,10 +33,7 @@ from claim_jobs($1, $2, $3, $4, $5);
 -- name: complete
 -- Done: these jobs leave. Ids that do not come back were taken away, or a cancel came first.
 -- $1 ids bigint[], $2 fences bigint[]
-delete from processing_jobs job
-using unnest($1::bigint[], $2::bigint[]) as done (id, fence)
-where job.id = done.id and job.fence = done.fence and job.cancel_requested_at is null
-returning job.id;
+select complete_jobs($1, $2) as id;
 
 -- name: settle
 -- All other endings: `fail` and `cancel` remove the job; `retry` puts it back for later, `release` to its old place with
@@ -50,6 +47,7 @@ with verdict as materialized (
     from jsonb_to_recordset($1) as said (
         id bigint, fence bigint, verb text, delay_seconds float8, code text, message text, stage text)
     join processing_jobs job on job.id = said.id and job.fence = said.fence
+    where job.id = any(array(select (ending ->> 'id')::bigint from jsonb_array_elements($1) ending))
     for no key update of job
 ), gone as (
     delete from processing_jobs job
@@ -69,7 +67,7 @@ with verdict as materialized (
         run_at = v.run_at, sort_key = v.run_at - make_interval(mins => job.priority),
         last_error = coalesce(v.code || ': ' || v.message, job.last_error)
     from verdict v
-    where job.id = v.id and v.verb in ('retry', 'release', 'crash')
+    where job.id = any(array(select v.id from verdict v)) and job.id = v.id and v.verb in ('retry', 'release', 'crash')
     returning job.id, job.run_at
 ), followed as (
     update media_analysis_requests analysis

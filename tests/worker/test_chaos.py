@@ -38,8 +38,9 @@ LEASE_SECONDS = 2.0
 class Crew:
     """Worker processes; whoever falls is replaced."""
 
-    def __init__(self, dsn: str) -> None:
-        self.dsn = dsn
+    def __init__(self, database: Database) -> None:
+        self.dsn = database.dsn
+        self.db = database.pool
         self.members: list[Process] = []
 
     async def hire(
@@ -48,7 +49,14 @@ class Crew:
         arguments = (self.dsn, str(slots), str(lease_seconds), str(grace_seconds))
         member = await asyncio.create_subprocess_exec(sys.executable, str(SCRIPT), *arguments, stdout=DEVNULL)
         self.members.append(member)
+        await eventually(lambda: self.is_known(member.pid), within_seconds=30)
         return member
+
+    async def is_known(self, pid: int) -> bool:
+        try:
+            return bool(await self.db.fetchval("select exists (select from workers where pid = $1)", pid))
+        except StoreError:
+            return False
 
     async def kill(self, member: Process) -> None:
         self.members.remove(member)
@@ -85,7 +93,7 @@ async def chaos(own_server: Embedded) -> AsyncIterator[Database]:
 
 @pytest_asyncio.fixture
 async def crew(chaos: Database) -> AsyncIterator[Crew]:
-    crew = Crew(chaos.dsn)
+    crew = Crew(chaos)
     yield crew
     await crew.dismiss()
 
