@@ -18,7 +18,7 @@ class State(StrEnum):
 class Breaker:
     """Opens after `failures` in a row; after `open_seconds` lets `trials` calls through, and closes when all succeed.
 
-    Call `allows()` before, then exactly one of `succeeded()` and `failed()` after.
+    Call `allows()` before, then exactly one of `succeeded()`, `failed()` and `abandoned()` after.
     """
 
     failures: int = 5
@@ -64,3 +64,7 @@ class Breaker:
         self._failed += 1
         if self._opened_at is not None or self._failed >= self.failures:
             self._opened_at, self._started, self._passed = self.clock(), 0, 0
+
+    def abandoned(self) -> None:
+        """The call was stopped before it showed anything: its trial may be another's."""
+        self._started = max(0, self._started - 1)

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from mediaanalysis.structs.media import Frame, MediaProbe, Notice, Page, ScreenText, Span
 from mediaanalysis.structs.transcript import Transcript
-from mediaanalysis.structs.usage import Usage
+from mediaanalysis.structs.usage import Call, Usage
 
 
 class TranscriptionRequest(Struct, frozen=True):
@@ -56,7 +56,10 @@ class Evidence(Struct, frozen=True):
 
 
 class Answer(Struct, frozen=True):
-    """`extractive` says that the text is quoted out of the media and its facts, not written by a model."""
+    """`extractive` says that the text is quoted out of the media and its facts, not written by a model.
+
+    `calls`: the path taken, failures included.
+    """
 
     text: str
     summary: str
@@ -69,3 +72,4 @@ class Answer(Struct, frozen=True):
     usage: Usage = Usage()
     detailed_analysis: dict[str, Any] = {}
     notices: tuple[Notice, ...] = ()
+    calls: tuple[Call, ...] = ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from mediaanalysis.structs.media import Notice
-from mediaanalysis.structs.usage import Usage
+from mediaanalysis.structs.usage import Call, Usage
 
 
 class Word(Struct, frozen=True):
@@ -35,7 +35,10 @@ class Gap(Struct, frozen=True):
 
 
 class Transcript(Struct, frozen=True):
-    """`no_speech` says that the audio was heard and holds no voice: text is then empty, never invented."""
+    """`no_speech` says that the audio was heard and holds no voice: text is then empty, never invented.
+
+    `calls`: the path taken, failures included.
+    """
 
     text: str
     provider: str
@@ -48,3 +51,4 @@ class Transcript(Struct, frozen=True):
     no_speech: bool = False
     usage: Usage = Usage()
     notices: tuple[Notice, ...] = ()
+    calls: tuple[Call, ...] = ()
