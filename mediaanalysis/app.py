@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 from starlette.types import ASGIApp
@@ -15,11 +15,14 @@ from mediaanalysis.media import documents, speech, text
 from mediaanalysis.media.download import Downloader
 from mediaanalysis.metrics import Metrics, watch_event_loop
 from mediaanalysis.providers import Providers
+from mediaanalysis.providers.client import Network
+from mediaanalysis.providers.cooling import Cooling
+from mediaanalysis.providers.credentials import Vendors
 from mediaanalysis.sandbox import Sandbox
 from mediaanalysis.services import Models, Services
 from mediaanalysis.settings import Settings
 from mediaanalysis.storage.storage import Storage
-from mediaanalysis.store import embedded
+from mediaanalysis.store import embedded, lanes
 from mediaanalysis.store.pool import Database
 from mediaanalysis.store.signals import Signals
 from mediaanalysis.web.routes import application
@@ -43,8 +46,13 @@ def database_url(settings: Settings) -> Iterator[str]:
 
 
 @asynccontextmanager
-async def open_services(settings: Settings, dsn: str) -> AsyncIterator[Services]:
-    """Everything the edges need, closed in the reverse order."""
+async def open_services(
+    settings: Settings, dsn: str, vendors: Vendors | None = None, *, network: Network | None = None
+) -> AsyncIterator[Services]:
+    """Everything the edges need, closed in the reverse order. No `vendors`: the local provider alone.
+
+    `network` stands for what lies between us and the vendors, in tests.
+    """
     async with AsyncExitStack() as stack:
         metrics = Metrics()
         sandbox = await asyncio.to_thread(Sandbox, settings.cpu_slots)
@@ -62,8 +70,22 @@ async def open_services(settings: Settings, dsn: str) -> AsyncIterator[Services]
             sandbox=sandbox,
             models=await _models(stack, sandbox, settings),
             downloader=downloader,
-            providers=await stack.enter_async_context(Providers.open(settings, sandbox, metrics)),
+            providers=await stack.enter_async_context(
+                Providers.open(settings, sandbox, metrics, vendors, cooling=_cooling(database), network=network)
+            ),
         )
+
+
+def _cooling(database: Database) -> Cooling:
+    """A provider that asked one worker to be left alone is left alone by all."""
+
+    async def tell(provider: str, seconds: float, reason: str) -> None:
+        await lanes.cool_provider(database.pool, provider, seconds, reason)
+
+    async def ask() -> Mapping[str, float]:
+        return await lanes.cooling_providers(database.pool)
+
+    return Cooling(tell, ask)
 
 
 async def _models(stack: AsyncExitStack, sandbox: Sandbox, settings: Settings) -> Models:
@@ -92,9 +114,9 @@ async def _sweep(services: Services) -> None:
     await sweep_files(services)
 
 
-async def serve(settings: Settings, dsn: str, listener: socket.socket) -> None:
+async def serve(settings: Settings, dsn: str, listener: socket.socket, vendors: Vendors | None = None) -> None:
     """Serve until a signal: stop taking requests and claiming jobs together, let both end, close in order."""
-    async with open_services(settings, dsn) as services:
+    async with open_services(settings, dsn, vendors) as services:
         server = Server(application(services))
         worker = worker_for(services) if settings.worker_slots else None
         _stop_on_signal(server.stop, *([worker.stop] if worker else []))
@@ -104,18 +126,20 @@ async def serve(settings: Settings, dsn: str, listener: socket.socket) -> None:
             group.create_task(server.serve(sockets=[listener]))
 
 
-async def work(settings: Settings, dsn: str) -> None:
+async def work(settings: Settings, dsn: str, vendors: Vendors | None = None) -> None:
     """Run jobs until a signal."""
-    async with open_services(settings, dsn) as services:
+    async with open_services(settings, dsn, vendors) as services:
         worker = worker_for(services)
         _stop_on_signal(worker.stop)
         await worker.run()
 
 
 @asynccontextmanager
-async def in_process(settings: Settings, dsn: str) -> AsyncIterator[ASGIApp]:
+async def in_process(
+    settings: Settings, dsn: str, vendors: Vendors | None = None, *, network: Network | None = None
+) -> AsyncIterator[ASGIApp]:
     """The whole service without a socket, for the command line and tests: the application, with a worker behind it."""
-    async with open_services(settings, dsn) as services:
+    async with open_services(settings, dsn, vendors, network=network) as services:
         worker = worker_for(services)
         running = asyncio.create_task(worker.run())
         try:

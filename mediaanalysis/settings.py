@@ -118,14 +118,14 @@ def variables() -> dict[str, Variable]:
 def load(environ: Mapping[str, str] | None = None) -> Settings:
     """Read the environment. Raises ConfigurationError naming the variable, the value and the allowed form."""
     environ = os.environ if environ is None else environ
-    found = {field: _read(environ, variable) for field, variable in variables().items()}
+    found = {field: read(environ, variable) for field, variable in variables().items()}
     values: dict[str, Any] = {field: value for field, value in found.items() if value is not None}
     if "database_url" not in values:
         values["database_url"] = _postgres_url(environ)
     return Settings(**{field: _convert(field, value) for field, value in values.items()})
 
 
-def _read(environ: Mapping[str, str], variable: Variable) -> str | None:
+def read(environ: Mapping[str, str], variable: Variable) -> str | None:
     """The variable's text, or None where it is unset or empty (an empty line in an env file means the default)."""
     path = environ.get(f"{variable.name}_FILE") if variable.secret else None
     if path:
@@ -156,7 +156,7 @@ def _postgres_url(environ: Mapping[str, str]) -> str | None:
     host = environ.get("POSTGRES_HOST")
     if not host:
         return None
-    password = _read(environ, Variable("POSTGRES_PASSWORD", "", secret=True))
+    password = read(environ, Variable("POSTGRES_PASSWORD", "", secret=True))
     user = quote(environ.get("POSTGRES_USER") or "postgres", safe="")
     login = f"{user}:{quote(password, safe='')}" if password else user
     port = environ.get("POSTGRES_PORT") or "5432"

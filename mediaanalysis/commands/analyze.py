@@ -20,6 +20,7 @@ from mediaanalysis import migrate
 from mediaanalysis.app import database_url, in_process
 from mediaanalysis.commands.signals import ending_on_sigterm
 from mediaanalysis.errors import ConfigurationError, MediaAnalysisError
+from mediaanalysis.providers import credentials
 from mediaanalysis.settings import Settings
 
 HELP = "Analyze a file or URL and print the answer; uses a running server, or works alone."
@@ -68,7 +69,7 @@ async def _through(server: str, arguments: argparse.Namespace) -> int:
 
 
 async def _alone(settings: Settings, dsn: str, arguments: argparse.Namespace) -> int:
-    async with in_process(settings, dsn) as application:
+    async with in_process(settings, dsn, credentials.load()) as application:
         transport = httpx.ASGITransport(application)
         async with httpx.AsyncClient(base_url="http://localhost", transport=transport) as client:
             return await _analyze(client, arguments)

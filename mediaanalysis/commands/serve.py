@@ -12,6 +12,7 @@ from mediaanalysis import __version__, migrate
 from mediaanalysis.app import database_url, serve
 from mediaanalysis.commands.signals import ending_on_sigterm
 from mediaanalysis.errors import ConfigurationError
+from mediaanalysis.providers import credentials
 from mediaanalysis.settings import Settings
 
 HELP = "Serve HTTP, and run jobs in the same process (WORKER_SLOTS; 0: none)."
@@ -24,13 +25,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
-    settings = _with_flags(settings, arguments)
+    settings, vendors = _with_flags(settings, arguments), credentials.load()
     with _listen(settings) as listener, ending_on_sigterm(), database_url(settings) as dsn:
         if arguments.migrate:
             migrate.apply(dsn)
         migrate.require(dsn)
         print(_greeting(settings, listener), flush=True)
-        uvloop.run(serve(settings, dsn, listener))
+        uvloop.run(serve(settings, dsn, listener, vendors))
     return 0
 
 

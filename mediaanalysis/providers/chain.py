@@ -1,86 +1,178 @@
-"""Who is tried, in which order, and when the next one gets its turn."""
+"""One call after another until one gives a result: fall back, wait a little, give up; and keep account of all."""
 
 from __future__ import annotations
 
+import asyncio
+import random
+import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
+import msgspec
 from msgspec import Struct
 
-from mediaanalysis.errors import ProviderError, RequestError
-from mediaanalysis.providers.catalogue import Model, Operation, Provider
+from mediaanalysis import log
+from mediaanalysis.breaker import Breaker
+from mediaanalysis.errors import ProviderError
+from mediaanalysis.metrics import Metrics
+from mediaanalysis.providers.choice import Candidate
+from mediaanalysis.providers.cooling import Cooling
+from mediaanalysis.providers.costs import cost_usd
+from mediaanalysis.providers.failures import Failure, Kind
+from mediaanalysis.providers.wire import Metered
+from mediaanalysis.structs.usage import Call
 
 Result = TypeVar("Result")
 
+TRIES = 3
+"""Calls of one candidate for one request."""
+WAIT_SECONDS = 30.0
+"""Waited in all for one request, holding its slot; longer waits are the queue's."""
+BACKOFF_FIRST_SECONDS = 0.5
+BUSY_SECONDS = 2.0
+"""A provider that is busy and does not say for how long."""
 
-class Candidate(Struct, frozen=True):
-    """A provider's model that is configured and can do what is asked."""
-
-    provider: str
-    model: Model
-
-    @property
-    def label(self) -> str:
-        return f"{self.provider}/{self.model.name}"
-
-
-class Wanted(Struct, frozen=True):
-    """What a request asks for. `pointer` is where its body names the provider, `model_pointer` the model."""
-
-    operation: Operation
-    provider: str | None
-    model: str | None
-    pointer: str
-    model_pointer: str
+_log = log.get("providers")
 
 
-def candidates(catalogue: Sequence[Provider], wanted: Wanted) -> list[Candidate]:
-    """Who may be tried, in order; never empty.
+class Taken(Struct, Generic[Result], frozen=True):
+    """A result, and what it took."""
 
-    Raises RequestError unknown_provider or invalid_value, which names what is available.
-    """
-    offered = [
-        Candidate(provider.name, model)
-        for provider in catalogue
-        for model in provider.models
-        if model.operation is wanted.operation
-    ]
-    named = [one for one in offered if wanted.provider in (None, one.provider)]
-    if not named:
-        names = ", ".join(dict.fromkeys(one.provider for one in offered))
-        detail = f"{wanted.provider} is not available for {wanted.operation}: use one of {names}"
-        raise RequestError(detail, code="unknown_provider", pointer=wanted.pointer)
-    chosen = [one for one in named if wanted.model in (None, one.model.name)]
-    if not chosen:
-        names = ", ".join(one.model.name for one in named)
-        detail = f"{wanted.model} is no model for {wanted.operation} that is available: use one of {names}"
-        raise RequestError(detail, pointer=wanted.model_pointer)
-    return chosen
+    value: Result
+    metered: Metered | None = None
+    request_id: str | None = None
 
 
-def speaking(chain: Sequence[Candidate], language: str | None) -> list[Candidate]:
-    """Those who take the language; never empty. Raises ProviderError provider_rejected."""
-    able = [one for one in chain if one.model.speaks(language)]
-    if not able:
-        known = "; ".join(f"{one.label}: {', '.join(sorted(one.model.languages or ()))}" for one in chain)
-        raise ProviderError(
-            f"no available recogniser takes the language {language} ({known})",
-            provider=chain[0].provider,
-            code="provider_rejected",
-        )
-    return able
+@dataclass(slots=True)
+class _Request(Generic[Result]):
+    """One request under way: what was called, how often and how long was waited, and what may do later."""
+
+    call: Callable[[Candidate], Awaitable[Taken[Result]]]
+    calls: list[Call] = field(default_factory=list)
+    tries: dict[str, int] = field(default_factory=dict)
+    waited_seconds: float = 0
+    passing: Failure | None = None
 
 
-async def first(chain: Sequence[Candidate], call: Callable[[Candidate], Awaitable[Result]]) -> Result:
-    """The result of the first candidate that gives one.
+class Chain:
+    """`permits`: calls at once, by provider, in this process."""
 
-    The next one is tried when a failure may be the provider's; what is wrong with the request is raised at once.
-    Raises the last failure when none is left.
-    """
-    for candidate in chain[:-1]:
+    def __init__(self, metrics: Metrics, cooling: Cooling, permits: dict[str, int]) -> None:
+        self._metrics = metrics
+        self._cooling = cooling
+        self._permits = {name: asyncio.Semaphore(count) for name, count in permits.items()}
+        self._breakers: dict[str, Breaker] = {}
+
+    async def first(
+        self, candidates: Sequence[Candidate], call: Callable[[Candidate], Awaitable[Taken[Result]]]
+    ) -> tuple[Candidate, Result, tuple[Call, ...]]:
+        """The first result, who gave it, and the path taken.
+
+        What is wrong with the request or the key is raised at once, and the last failure where nobody is left; both
+        carry the path in `calls`. Where any failure was temporary the error is retryable, with the shortest wait
+        that was asked for.
+        """
+        request = _Request(call)
+        left = list(candidates)
+        while True:
+            failures: dict[str, Failure] = {}
+            for candidate in left:
+                got = await self._try(request, candidate)
+                if not isinstance(got, Failure):
+                    return candidate, got.value, tuple(request.calls)
+                failures[candidate.label] = got
+                if not got.effect.next_one:
+                    raise _with_path(got, request.calls)
+            left = [one for one in left if failures[one.label].effect.temporary]
+            if not left:
+                raise _with_path(request.passing or failures.popitem()[1], request.calls)
+            request.passing = _soonest([failures[one.label] for one in left])
+            await self._wait(request, [(one, failures[one.label]) for one in left])
+            left = [one for one in left if request.tries.get(one.label, 0) < TRIES]
+
+    async def _try(self, request: _Request[Result], candidate: Candidate) -> Taken[Result] | Failure:
+        async with self._permits[candidate.provider]:
+            breaker = self._breakers.setdefault(candidate.label, Breaker())
+            pause = await self._cooling.remaining_seconds(candidate.provider)
+            if pause:
+                return _left_alone(candidate, "asked to be left alone", pause)
+            if not breaker.allows():
+                return _left_alone(candidate, "failed too often", max(1.0, breaker.retry_after_seconds))
+            request.tries[candidate.label] = request.tries.get(candidate.label, 0) + 1
+            got = await self._call(request, candidate, breaker)
+        if isinstance(got, Failure) and got.kind in {Kind.BUSY, Kind.QUOTA}:
+            pause = got.retry_after_seconds or BUSY_SECONDS
+            await self._cooling.cool(candidate.provider, pause, f"{got.kind}: {got.detail}")
+        return got
+
+    async def _call(self, request: _Request[Result], candidate: Candidate, breaker: Breaker) -> Taken[Result] | Failure:
+        """One call, counted against or for the candidate, and written down."""
+        started = time.monotonic()
         try:
-            return await call(candidate)
-        except ProviderError as error:
-            if not error.retryable:
-                raise
-    return await call(chain[-1])
+            got: Taken[Result] | Failure = await request.call(candidate)
+        except Failure as failure:
+            got = failure
+        except BaseException:
+            breaker.abandoned()
+            self._observe(candidate, "failed", started)
+            raise
+        if isinstance(got, Failure) and got.effect.sick:
+            breaker.failed()
+        else:
+            breaker.succeeded()
+        call = _record(candidate, got, len(request.calls) + 1, started)
+        request.calls.append(call)
+        self._observe(candidate, call.outcome, started)
+        if isinstance(got, Failure):
+            _log.warning("provider_call_failed", **{k: v for k, v in msgspec.structs.asdict(call).items() if v})
+        return got
+
+    async def _wait(self, request: _Request[Result], failures: Sequence[tuple[Candidate, Failure]]) -> None:
+        """Until the first of them may be asked again. Raises where that is too long, or nobody has a try left."""
+        again = [failure for one, failure in failures if request.tries.get(one.label, 0) < TRIES]
+        backoff = BACKOFF_FIRST_SECONDS * 2.0 ** max(request.tries.values(), default=0)
+        wait = min((failure.retry_after_seconds or backoff for failure in again), default=float("inf"))
+        wait *= 1 + random.random() / 4  # noqa: S311 - so that those who wait together do not come back together
+        if request.waited_seconds + wait > WAIT_SECONDS:
+            raise _with_path(_soonest([failure for _, failure in failures]), request.calls)
+        request.waited_seconds += wait
+        await asyncio.sleep(wait)
+
+    def _observe(self, candidate: Candidate, outcome: str, started: float) -> None:
+        labels = (candidate.provider, candidate.model.operation.value)
+        self._metrics.provider_calls.labels(*labels, outcome).inc()
+        self._metrics.provider_call_seconds.labels(*labels).observe(time.monotonic() - started)
+
+
+def _left_alone(candidate: Candidate, why: str, seconds: float) -> Failure:
+    detail = f"{candidate.model.name} is not called for {seconds:.0f} s: it {why}"
+    return Failure(Kind.BUSY, detail, provider=candidate.provider, retry_after_seconds=seconds)
+
+
+def _soonest(failures: Sequence[Failure]) -> Failure:
+    """The failure of the one who may be asked again first; without a wish of its own that is by the queue's rule."""
+    return min(failures, key=lambda failure: failure.retry_after_seconds or 0)
+
+
+def _with_path(error: Failure, calls: Sequence[Call]) -> ProviderError:
+    error.calls = tuple(calls)
+    return error
+
+
+def _record(candidate: Candidate, got: Taken[Result] | Failure, attempt: int, started: float) -> Call:
+    metered = got.metered or Metered()
+    return Call(
+        provider=candidate.provider,
+        model=candidate.model.name,
+        operation=candidate.model.operation.value,
+        outcome=got.kind.value if isinstance(got, Failure) else "done",
+        attempt=attempt,
+        latency_ms=round(1000 * (time.monotonic() - started)),
+        input_tokens=metered.input_tokens or 0,
+        output_tokens=metered.output_tokens or 0,
+        audio_seconds=metered.seconds or 0.0,
+        cost_usd=cost_usd(candidate.model.price, got.metered),
+        request_id=got.request_id,
+        detail=got.detail if isinstance(got, Failure) else None,
+    )

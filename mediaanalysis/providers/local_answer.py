@@ -56,7 +56,7 @@ def extract(request: AnswerRequest, model: str) -> Answer:
         text="\n\n".join([*(part.text for part in parts), NOTE]),
         summary=_overview(material).text.replace("\n", " "),
         topics=topics([passage.text for passage in material.passages], MOST_TOPICS),
-        provider=LOCAL.name,
+        provider=LOCAL,
         model=model,
         extractive=True,
         confidence=_confidence(about, evidence),

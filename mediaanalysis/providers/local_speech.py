@@ -99,7 +99,7 @@ def _stitched(parts: list[list[Span]], heard: list[list[Word] | ResourceError], 
         notices = [Notice("no_speech", WARNINGS["no_speech"])]
     return Transcript(
         text="\n".join(segment.text for segment in said),
-        provider=LOCAL.name,
+        provider=LOCAL,
         model=model,
         language="en",
         confidence=_confidence(words),

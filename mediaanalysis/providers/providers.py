@@ -1,18 +1,27 @@
-"""The providers of this process, behind one door: check a request's wishes, transcribe, answer."""
+"""The providers of this process, behind one door: check a request's wishes, hear, say, transcribe, answer.
+
+A vendor hears clips (`hear`) and answers messages (`say`), through the chain of those a request may use. The local
+provider takes whole requests (`transcribe`, `answer`), since it needs neither splitting nor a prompt.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Protocol
 
 from mediaanalysis.metrics import Metrics
-from mediaanalysis.providers import chain
-from mediaanalysis.providers.catalogue import CATALOGUE, LOCAL, Operation
-from mediaanalysis.providers.chain import Candidate, Wanted
+from mediaanalysis.providers import protocols
+from mediaanalysis.providers.catalogue import LOCAL, Model, Operation
+from mediaanalysis.providers.chain import Chain, Taken
+from mediaanalysis.providers.choice import Candidate, Needs, Wanted, capable, offered
+from mediaanalysis.providers.client import Client, Network
+from mediaanalysis.providers.cooling import Cooling
+from mediaanalysis.providers.credentials import Vendors, nobody
 from mediaanalysis.providers.local_answer import LocalAnswer
 from mediaanalysis.providers.local_speech import LocalSpeech
+from mediaanalysis.providers.transcripts import transcript
+from mediaanalysis.providers.wire import Clip, Ear, Heard, Hearing, Message, Mouth, Reply, Said
 from mediaanalysis.sandbox import Sandbox
 from mediaanalysis.settings import Settings
 from mediaanalysis.structs.answers import Answer, AnswerRequest, TranscriptionRequest
@@ -22,90 +31,130 @@ from mediaanalysis.structs.transcript import Transcript
 OnProgress = Callable[[float], Awaitable[None]]
 
 
-class Transcriber(Protocol):
-    async def transcribe(self, request: TranscriptionRequest, model: str, on_progress: OnProgress) -> Transcript: ...
-
-    async def aclose(self) -> None: ...
-
-
-class Answerer(Protocol):
-    async def answer(self, request: AnswerRequest, model: str) -> Answer: ...
-
-
 class Providers:
-    """`transcribers` and `answerers` by provider name; every model of the catalogue has one of them behind it."""
-
-    def __init__(self, metrics: Metrics, transcribers: dict[str, Transcriber], answerers: dict[str, Answerer]) -> None:
+    def __init__(
+        self, metrics: Metrics, vendors: Vendors, speech: LocalSpeech, client: Client, cooling: Cooling
+    ) -> None:
         self._metrics = metrics
-        self._transcribers = transcribers
-        self._answerers = answerers
+        self._vendors = vendors
+        self._speech = speech
+        self._answer = LocalAnswer()
+        self._client = client
+        accounts = vendors.accounts.items()
+        self._ears: dict[str, Ear] = {n: ear for n, account in accounts if (ear := protocols.ear(client, account))}
+        self._mouths: dict[str, Mouth] = {
+            n: mouth for n, account in accounts if (mouth := protocols.mouth(client, account))
+        }
+        self._chain = Chain(metrics, cooling, {name: account.provider.calls for name, account in accounts})
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, settings: Settings, sandbox: Sandbox, metrics: Metrics) -> AsyncIterator[Providers]:
+    async def open(
+        cls,
+        settings: Settings,
+        sandbox: Sandbox,
+        metrics: Metrics,
+        vendors: Vendors | None = None,
+        *,
+        cooling: Cooling | None = None,
+        network: Network | None = None,
+    ) -> AsyncIterator[Providers]:
+        """No `vendors`: the local provider alone. `network` stands for what lies between, in tests."""
         speech = LocalSpeech(sandbox, idle_seconds=settings.model_idle_seconds, copies=settings.cpu_slots)
-        providers = cls(metrics, {LOCAL.name: speech}, {LOCAL.name: LocalAnswer()})
+        providers = cls(metrics, vendors or nobody(), speech, Client(network), cooling or Cooling())
         try:
             yield providers
         finally:
             await providers.aclose()
 
     async def aclose(self) -> None:
-        for transcriber in self._transcribers.values():
-            await transcriber.aclose()
+        await self._speech.aclose()
+        await self._client.aclose()
+
+    @property
+    def vendors(self) -> Vendors:
+        """Who is set up, with the catalogue they are from."""
+        return self._vendors
 
     def names(self) -> dict[str, list[str]]:
-        """The available providers by operation, in the order they are tried."""
-        return {
-            Operation.TRANSCRIPTION.value: list(self._transcribers),
-            Operation.ANSWER.value: list(self._answerers),
-        }
+        """The available providers by operation, in the order they are tried; then those only tried by name."""
+        return {operation.value: self._names(operation) for operation in Operation}
+
+    def _names(self, operation: Operation) -> list[str]:
+        ready = self._ears if operation is Operation.TRANSCRIPTION else self._mouths
+        order = [name for name, _ in self._vendors.order.get(operation, ())]
+        return list(dict.fromkeys([*order, *ready, LOCAL]))
 
     def check(self, config: Config) -> None:
         """Raise RequestError, with a pointer, where a request names a provider or model that is not available."""
-        _transcription(config)
-        _answer(config)
+        offered(self._vendors, _listening(config))
+        offered(self._vendors, _answering(config))
+
+    def transcription_chain(self, config: Config, *, size_bytes: int = 0, seconds: float = 0) -> list[Candidate]:
+        """Who may hear, in order: those with times of words first. Raises RequestError or ProviderError."""
+        needs = Needs(config.language, size_bytes, seconds, words=True)
+        return capable(offered(self._vendors, _listening(config)), needs)
+
+    def answer_chain(self, config: Config, *, pictures: bool = False) -> list[Candidate]:
+        """Who may answer, in order: with `pictures` those who see first. Raises RequestError."""
+        return capable(offered(self._vendors, _answering(config)), Needs(pictures=pictures))
 
     def transcribers(self, config: Config) -> list[str]:
-        """`provider/model` of those who will be tried, in order."""
-        return [one.label for one in _transcription(config)]
+        """`provider/model` of those who may be tried: what a transcript depends on."""
+        return [one.label for group in offered(self._vendors, _listening(config)) for one in group[:1]]
 
     def answerers(self, config: Config) -> list[str]:
-        """`provider/model` of those who will be tried, in order."""
-        return [one.label for one in _answer(config)]
+        """`provider/model` of those who may be tried: what an answer depends on."""
+        return [one.label for group in offered(self._vendors, _answering(config)) for one in group[:1]]
 
     def sees(self, config: Config) -> bool:
         """Whether one of those who may answer looks at pictures."""
-        return any(one.model.sees for one in _answer(config))
+        return any(one.model.sees for one in self.answer_chain(config, pictures=True))
+
+    async def hear(self, clip: Clip, chain: Sequence[Candidate]) -> Hearing:
+        """What a vendor of the chain hears in the clip. Raises ProviderError, whose `calls` are the path taken."""
+
+        async def call(candidate: Candidate) -> Taken[Heard]:
+            heard = await self._ears[candidate.provider].hear(clip, candidate.model)
+            return Taken(heard, heard.metered, heard.request_id)
+
+        candidate, heard, calls = await self._chain.first(chain, call)
+        return Hearing(transcript(candidate, clip, heard, calls), heard.duration_seconds)
+
+    async def say(self, message: Message, chain: Sequence[Candidate]) -> Reply:
+        """What a vendor of the chain answers. Raises ProviderError, whose `calls` are the path taken."""
+
+        async def call(candidate: Candidate) -> Taken[Said]:
+            said = await self._mouths[candidate.provider].say(message, candidate.model)
+            return Taken(said, said.metered, said.request_id)
+
+        candidate, said, calls = await self._chain.first(chain, call)
+        return Reply(said.text, candidate.provider, candidate.model.name, said.cut, calls)
 
     async def transcribe(self, request: TranscriptionRequest, config: Config, *, on_progress: OnProgress) -> Transcript:
-        """What is said in the speech spans. `on_progress` is told a fraction, 0 to 1.
+        """What is said in the speech spans, by the local provider. `on_progress` is told a fraction, 0 to 1.
 
         Raises ProviderError, ResourceError or MediaError.
         """
-
-        async def call(candidate: Candidate) -> Transcript:
-            with self._watched(candidate):
-                who = self._transcribers[candidate.provider]
-                return await who.transcribe(request, candidate.model.name, on_progress)
-
-        return await chain.first(chain.speaking(_transcription(config), request.language), call)
+        model = self._local(Operation.TRANSCRIPTION)
+        capable([[Candidate(LOCAL, model)]], Needs(request.language))
+        with self._watched(Operation.TRANSCRIPTION):
+            return await self._speech.transcribe(request, model.name, on_progress)
 
     async def answer(self, request: AnswerRequest, config: Config) -> Answer:
-        """Answer the prompt. Raises ProviderError."""
+        """Answer the prompt, by the local provider."""
+        with self._watched(Operation.ANSWER):
+            return await self._answer.answer(request, self._local(Operation.ANSWER).name)
 
-        async def call(candidate: Candidate) -> Answer:
-            with self._watched(candidate):
-                return await self._answerers[candidate.provider].answer(request, candidate.model.name)
-
-        return await chain.first(_answer(config), call)
+    def _local(self, operation: Operation) -> Model:
+        provider = self._vendors.catalogue.find(LOCAL)
+        assert provider is not None
+        return provider.listed(operation)[0]
 
     @contextmanager
-    def _watched(self, candidate: Candidate) -> Iterator[None]:
-        """Count and time one call."""
-        labels = (candidate.provider, candidate.model.operation.value)
-        started = time.monotonic()
-        outcome = "failed"
+    def _watched(self, operation: Operation) -> Iterator[None]:
+        """Count and time the work of the local provider."""
+        labels, started, outcome = (LOCAL, operation.value), time.monotonic(), "failed"
         try:
             yield
             outcome = "done"
@@ -114,17 +163,15 @@ class Providers:
             self._metrics.provider_call_seconds.labels(*labels).observe(time.monotonic() - started)
 
 
-def _transcription(config: Config) -> Sequence[Candidate]:
-    wanted = Wanted(
+def _listening(config: Config) -> Wanted:
+    return Wanted(
         Operation.TRANSCRIPTION,
         config.transcription_provider,
         config.transcription_model,
         "/config/transcription_provider",
         "/config/transcription_model",
     )
-    return chain.candidates(CATALOGUE, wanted)
 
 
-def _answer(config: Config) -> Sequence[Candidate]:
-    wanted = Wanted(Operation.ANSWER, config.provider, config.model, "/config/provider", "/config/model")
-    return chain.candidates(CATALOGUE, wanted)
+def _answering(config: Config) -> Wanted:
+    return Wanted(Operation.ANSWER, config.provider, config.model, "/config/provider", "/config/model")

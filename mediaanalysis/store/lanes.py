@@ -11,3 +11,8 @@ _sql = statements.load("lanes")
 async def cool_provider(db: Db, provider: str, pause_seconds: float, reason: str) -> None:
     """No worker claims a job of this provider for so long. Never shortens a longer pause."""
     await db.execute(_sql.cool_provider, provider, pause_seconds, reason)
+
+
+async def cooling_providers(db: Db) -> dict[str, float]:
+    """Providers nobody is to call now, and for how many seconds yet; infinity: until an operator resumes them."""
+    return {row["name"]: row["seconds"] for row in await db.fetch(_sql.cooling_providers)}

@@ -1,84 +1,217 @@
-"""Who is tried, in which order, and what is said when nobody can."""
+"""One candidate after the other: when the next gets its turn, how long is waited, what is raised, what is recorded."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
 import pytest
 
-from mediaanalysis.errors import ProviderError, RequestError
-from mediaanalysis.providers.catalogue import CATALOGUE, Model, Operation, Provider
-from mediaanalysis.providers.chain import Candidate, Wanted, candidates, first, speaking
+from mediaanalysis.errors import ProviderError
+from mediaanalysis.metrics import Metrics
+from mediaanalysis.providers import chain as chain_module
+from mediaanalysis.providers.catalogue import Model, Operation, Price
+from mediaanalysis.providers.chain import TRIES, Chain, Taken
+from mediaanalysis.providers.choice import Candidate
+from mediaanalysis.providers.cooling import Cooling
+from mediaanalysis.providers.failures import NOT_BILLED, Failure, Kind
+from mediaanalysis.providers.wire import Metered
 
-TWO = (
-    Provider("near", "", (Model("small", Operation.ANSWER), Model("ear", Operation.TRANSCRIPTION, frozenset({"en"})))),
-    Provider("far", "", (Model("large", Operation.ANSWER, sees=True), Model("huge", Operation.ANSWER))),
+PRICE = Price("2026-11-20", per_million_input_tokens=1, per_million_output_tokens=10)
+A, B = (Candidate(name, Model("m", Operation.ANSWER, price=PRICE)) for name in "ab")
+TOOK = Metered(input_tokens=1000, output_tokens=100)
+
+Script = dict[str, list[Any]]
+Slept = list[float]
+
+
+@pytest.fixture
+def slept(monkeypatch: pytest.MonkeyPatch) -> Slept:
+    """Waits are written down instead of waited for."""
+    waits: Slept = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    monkeypatch.setattr(chain_module.asyncio, "sleep", sleep)
+    monkeypatch.setattr(chain_module.random, "random", lambda: 0.0)
+    return waits
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def chain(cooling: Cooling | None = None) -> Chain:
+    return Chain(Metrics(), cooling or Cooling(clock=lambda: 0.0), {"a": 2, "b": 2})
+
+
+def failing(kind: Kind, **fields: Any) -> Callable[[str], Failure]:
+    return lambda name: Failure(kind, "no", provider=name, **{"metered": NOT_BILLED, **fields})
+
+
+def playing(script: Script) -> Callable[[Candidate], Awaitable[Taken[str]]]:
+    """Each provider's calls, one after the other: a text, or a failure."""
+
+    async def call(candidate: Candidate) -> Taken[str]:
+        act = script[candidate.provider].pop(0)
+        if isinstance(act, str):
+            return Taken(act, TOOK, "request-1")
+        raise act(candidate.provider)
+
+    return call
+
+
+async def test_the_first_result_is_taken_and_written_down() -> None:
+    candidate, value, calls = await chain().first([A, B], playing({"a": ["yes"]}))
+    assert (candidate, value) == (A, "yes")
+    (call,) = calls
+    assert (call.provider, call.model, call.operation, call.outcome, call.attempt) == ("a", "m", "answer", "done", 1)
+    assert (call.input_tokens, call.output_tokens, call.request_id) == (1000, 100, "request-1")
+    assert call.cost_usd == pytest.approx(0.002)
+
+
+@pytest.mark.parametrize("kind", [Kind.FAILED, Kind.TIMEOUT, Kind.UNUSABLE, Kind.BUSY, Kind.QUOTA, Kind.REFUSED])
+async def test_the_next_is_tried_after_what_may_be_the_providers_fault(kind: Kind, slept: Slept) -> None:
+    candidate, _, calls = await chain().first([A, B], playing({"a": [failing(kind)], "b": ["yes"]}))
+    assert candidate == B
+    assert [(call.provider, call.outcome, call.attempt) for call in calls] == [("a", kind, 1), ("b", "done", 2)]
+    assert not slept
+
+
+@pytest.mark.parametrize("kind", [Kind.REJECTED, Kind.CREDENTIALS])
+async def test_what_is_our_fault_is_raised_at_once(kind: Kind) -> None:
+    with pytest.raises(ProviderError) as raised:
+        await chain().first([A, B], playing({"a": [failing(kind)], "b": ["never"]}))
+    assert (raised.value.retryable, len(raised.value.calls)) == (False, 1)
+
+
+async def test_the_same_one_is_tried_again_after_a_wait(slept: Slept) -> None:
+    script: Script = {"a": [failing(Kind.FAILED), failing(Kind.BUSY, retry_after_seconds=3.0), "yes"]}
+    still = Cooling(clock=Clock())
+    waiting = chain(still)
+    waiting._cooling.remaining_seconds = _never_cooling  # type: ignore[method-assign]
+    _, _, calls = await waiting.first([A], playing(script))
+    assert [call.outcome for call in calls] == ["failed", "busy", "done"]
+    assert slept == [1.0, 3.0]
+
+
+async def _never_cooling(_provider: str) -> float:
+    return 0.0
+
+
+async def test_tries_end_and_the_error_says_that_later_may_do(slept: Slept) -> None:
+    with pytest.raises(ProviderError) as raised:
+        await chain().first([A], playing({"a": [failing(Kind.FAILED)] * TRIES}))
+    assert raised.value.retryable
+    assert raised.value.retry_after_seconds is None
+    assert len(raised.value.calls) == TRIES
+    assert len(slept) == TRIES - 1
+
+
+async def test_a_long_wish_is_left_to_the_queue(slept: Slept) -> None:
+    wishes = {"a": [failing(Kind.BUSY, retry_after_seconds=90.0)], "b": [failing(Kind.BUSY, retry_after_seconds=60.0)]}
+    with pytest.raises(ProviderError) as raised:
+        await chain().first([A, B], playing(wishes))
+    assert (raised.value.provider, raised.value.retry_after_seconds) == ("b", 60.0)
+    assert not slept
+
+
+async def test_a_temporary_failure_outlives_a_lasting_one(slept: Slept) -> None:
+    script: Script = {"a": [failing(Kind.REFUSED)], "b": [failing(Kind.FAILED), failing(Kind.REFUSED)]}
+    with pytest.raises(ProviderError) as raised:
+        await chain().first([A, B], playing(script))
+    assert raised.value.retryable
+    with pytest.raises(ProviderError) as raised:
+        await chain().first([A, B], playing({"a": [failing(Kind.REFUSED)], "b": [failing(Kind.REFUSED)]}))
+    assert not raised.value.retryable
+
+
+async def test_who_is_busy_is_left_alone_by_everybody() -> None:
+    told: list[tuple[str, float]] = []
+
+    async def tell(provider: str, seconds: float, _reason: str) -> None:
+        told.append((provider, seconds))
+
+    clock = Clock()
+    waiting = chain(Cooling(tell, clock=clock))
+    script: Script = {"a": [failing(Kind.BUSY, retry_after_seconds=20.0), "later"], "b": ["yes", "yes"]}
+    await waiting.first([A, B], playing(script))
+    assert told == [("a", 20.0)]
+    candidate, _, calls = await waiting.first([A, B], playing(script))
+    assert (candidate, len(calls)) == (B, 1)
+    clock.now = 21
+    assert (await waiting.first([A, B], playing(script)))[1] == "later"
+
+
+async def test_what_others_found_is_heeded_and_asked_once_a_second() -> None:
+    asked = 0
+
+    async def ask() -> dict[str, float]:
+        nonlocal asked
+        asked += 1
+        return {"a": float("inf")}
+
+    waiting = chain(Cooling(ask=ask, clock=lambda: 0.0))
+    for _ in range(3):
+        assert (await waiting.first([A, B], playing({"b": ["yes"]})))[0] == B
+    assert asked == 1
+    with pytest.raises(ProviderError, match="asked to be left alone") as raised:
+        await waiting.first([A], playing({}))
+    assert raised.value.retryable
+
+
+async def test_five_failures_in_a_row_close_the_door(slept: Slept) -> None:
+    waiting = chain()
+    for _ in range(5):
+        await waiting.first([A, B], playing({"a": [failing(Kind.FAILED)], "b": ["yes"]}))
+    candidate, _, calls = await waiting.first([A, B], playing({"a": [], "b": ["yes"]}))
+    assert (candidate, len(calls)) == (B, 1)
+
+
+async def test_a_cancelled_call_takes_no_trial(slept: Slept) -> None:
+    waiting = chain()
+
+    async def hang(_candidate: Candidate) -> Taken[str]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    task = asyncio.create_task(waiting.first([A], hang))
+    await asyncio.wait({task}, timeout=0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert waiting._breakers["a/m"]._started == 0
+    assert (await waiting.first([A], playing({"a": ["yes"]})))[1] == "yes"
+
+
+@pytest.mark.parametrize(
+    ("metered", "cost"), [(NOT_BILLED, 0.0), (None, None), (TOOK, 0.002)], ids=["refused", "lost", "billed"]
 )
+async def test_failures_that_were_billed_count_and_unknown_is_not_nothing(
+    metered: Metered | None, cost: float | None
+) -> None:
+    script: Script = {"a": [failing(Kind.UNUSABLE, metered=metered)], "b": ["yes"]}
+    _, _, calls = await chain().first([A, B], playing(script))
+    assert calls[0].cost_usd == (cost if cost is None else pytest.approx(cost))
 
 
-def wanted(provider: str | None = None, model: str | None = None) -> Wanted:
-    return Wanted(Operation.ANSWER, provider, model, "/config/provider", "/config/model")
+async def test_no_more_calls_at_once_than_the_provider_takes() -> None:
+    running = most = 0
 
+    async def call(_candidate: Candidate) -> Taken[str]:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0)
+        running -= 1
+        return Taken("yes", TOOK)
 
-def labels(found: list[Candidate]) -> list[str]:
-    return [one.label for one in found]
-
-
-def test_all_are_tried_in_their_order_unless_one_is_named() -> None:
-    assert labels(candidates(TWO, wanted())) == ["near/small", "far/large", "far/huge"]
-    assert labels(candidates(TWO, wanted("far"))) == ["far/large", "far/huge"]
-    assert labels(candidates(TWO, wanted("far", "huge"))) == ["far/huge"]
-    assert labels(candidates(TWO, wanted(model="large"))) == ["far/large"]
-
-
-def test_an_unknown_provider_is_refused_with_those_there_are() -> None:
-    with pytest.raises(RequestError, match="use one of near, far") as raised:
-        candidates(TWO, wanted("nobody"))
-    assert (raised.value.code, raised.value.pointer) == ("unknown_provider", "/config/provider")
-
-
-def test_an_unknown_model_is_refused_with_those_there_are() -> None:
-    with pytest.raises(RequestError, match="use one of large, huge") as raised:
-        candidates(TWO, wanted("far", "small"))
-    assert (raised.value.code, raised.value.pointer) == ("invalid_value", "/config/model")
-
-
-@pytest.mark.parametrize(("language", "able"), [(None, True), ("en", True), ("EN-gb", True), ("de", False)])
-def test_a_language_filters(language: str | None, able: bool) -> None:
-    chain = [Candidate("near", TWO[0].models[1])]
-    if able:
-        assert speaking(chain, language) == chain
-        return
-    with pytest.raises(ProviderError, match=r"language de .*near/ear: en") as raised:
-        speaking(chain, language)
-    assert (raised.value.code, raised.value.retryable) == ("provider_rejected", False)
-
-
-async def test_the_next_is_tried_after_a_failure_that_may_be_the_providers() -> None:
-    tried: list[str] = []
-
-    async def call(candidate: Candidate) -> str:
-        tried.append(candidate.label)
-        if len(tried) < 3:
-            raise ProviderError("busy", provider=candidate.provider)
-        return "done"
-
-    assert await first(candidates(TWO, wanted()), call) == "done"
-    assert tried == ["near/small", "far/large", "far/huge"]
-
-
-@pytest.mark.parametrize(("code", "calls"), [("provider_rejected", 1), ("provider_failed", 3)])
-async def test_the_last_failure_is_raised_and_a_refusal_at_once(code: str, calls: int) -> None:
-    tried: list[str] = []
-
-    async def call(candidate: Candidate) -> str:
-        tried.append(candidate.label)
-        raise ProviderError("no", provider=candidate.provider, code=code)
-
-    with pytest.raises(ProviderError):
-        await first(candidates(TWO, wanted()), call)
-    assert len(tried) == calls
-
-
-def test_the_catalogue_prices_what_it_offers() -> None:
-    models = [model for provider in CATALOGUE for model in provider.models]
-    assert {"pocketsphinx-en-us", "extractive-1"} <= {model.name for model in models}
-    assert all(model.price is None or model.price.date for model in models)
+    waiting = chain()
+    await asyncio.gather(*(waiting.first([A], call) for _ in range(10)))
+    assert most == 2
