@@ -1,13 +1,13 @@
 -- media_analysis_results: the answer to the prompt, its summary, and what it cost.
 
 -- name: put
--- The result of an analysis; tokens and cost are those of all its stages. Cost is null where that of any is unknown.
+-- The result of an analysis; tokens and cost are those of all calls made for it, in vain or not, in any attempt. Cost is
+-- null where that of any is unknown. Row: the cost.
 -- $1 analysis_id uuid, $2 prompt text, $3 media_type media_type_enum, $4 answer jsonb
 with spent as (
     select coalesce(sum(input_tokens), 0) as input_tokens, coalesce(sum(output_tokens), 0) as output_tokens,
-           case when coalesce(bool_and(cost_usd is not null) filter (where provider is not null), true)
-                then coalesce(sum(cost_usd), 0) end as cost_usd
-    from analysis_stages
+           case when count(*) = count(cost_usd) then coalesce(sum(cost_usd), 0) end as cost_usd
+    from provider_calls
     where request_id = $1
 )
 insert into media_analysis_results (
@@ -28,7 +28,8 @@ on conflict (request_id) do update
        topics = excluded.topics, detailed_analysis = excluded.detailed_analysis, model_used = excluded.model_used,
        prompt_used = excluded.prompt_used, provider = excluded.provider, input_tokens = excluded.input_tokens,
        output_tokens = excluded.output_tokens, cost_usd = excluded.cost_usd, latency_ms = excluded.latency_ms,
-       confidence_score = excluded.confidence_score, metadata = excluded.metadata, created_at = now();
+       confidence_score = excluded.confidence_score, metadata = excluded.metadata, created_at = now()
+returning cost_usd::float8;
 
 -- name: get
 -- The result of an analysis.

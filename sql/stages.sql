@@ -2,14 +2,14 @@
 
 -- name: start_stage
 -- The worker that holds the job begins a stage. No row: the job was taken away.
--- $1 analysis_id uuid, $2 job_id bigint, $3 fence bigint, $4 stage text, $5 input_key character
+-- $1 analysis_id uuid, $2 job_id bigint, $3 fence bigint, $4 stage text, $5 input_key character, $6 chunk integer
 with held as (
     select owner_id, attempt from processing_jobs
      where id = $2 and fence = $3 and state = 'running' and request_id = $1
        for key share
 )
-insert into analysis_stages as stage (request_id, stage, owner_id, state, attempt, input_key)
-select $1, $4, held.owner_id, 'running', held.attempt, $5 from held
+insert into analysis_stages as stage (request_id, stage, chunk, owner_id, state, attempt, input_key)
+select $1, $4, $6, held.owner_id, 'running', held.attempt, $5 from held
 on conflict (request_id, stage, chunk) do update
    set state = 'running', attempt = excluded.attempt, input_key = excluded.input_key, output = null, provider = null,
        model = null, input_tokens = 0, output_tokens = 0, cost_usd = null, duration_ms = null, reused_from = null,
@@ -61,9 +61,9 @@ where request_id = $1
 order by started_at, stage, chunk;
 
 -- name: read_outputs
--- What the finished stages of one analysis gave.
+-- What the finished stages of one analysis gave, each as a whole.
 -- $1 analysis_id uuid
-select stage, chunk, output
+select stage, output
 from analysis_stages
-where request_id = $1 and state in ('done', 'reused')
-order by stage, chunk;
+where request_id = $1 and chunk = 0 and state in ('done', 'reused')
+order by stage;

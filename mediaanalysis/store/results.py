@@ -17,7 +17,7 @@ _SQL = statements.load("results")
 
 
 class ResultRow(Struct, frozen=True, kw_only=True):
-    """Tokens and cost are those of all stages together; `cost_usd` None means unknown."""
+    """Tokens and cost are those of all calls together; `cost_usd` None means unknown."""
 
     request_id: UUID
     analysis_type: MediaType
@@ -37,9 +37,10 @@ class ResultRow(Struct, frozen=True, kw_only=True):
     created_at: datetime
 
 
-async def put(db: Db, analysis_id: UUID, prompt: str, media_type: MediaType, answer: Answer) -> None:
-    """Store the result; call it after the last stage was finished, so that its ledger counts."""
-    await db.execute(_SQL.put, analysis_id, prompt, media_type, answer)
+async def put(db: Db, analysis_id: UUID, prompt: str, media_type: MediaType, answer: Answer) -> float | None:
+    """Store the result. Returns what the analysis cost, in US dollars; None: unknown."""
+    cost_usd: float | None = await db.fetchval(_SQL.put, analysis_id, prompt, media_type, answer)
+    return cost_usd
 
 
 async def get(db: Db, analysis_id: UUID) -> ResultRow | None:

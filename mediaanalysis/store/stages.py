@@ -42,16 +42,24 @@ class StageEnd(Struct, frozen=True, kw_only=True):
     error_code: str | None = None
 
     @classmethod
-    def failed(cls, stage: str, input_key: str, error_code: str, duration_ms: int) -> StageEnd:
-        return cls(stage=stage, state="failed", input_key=input_key, error_code=error_code, duration_ms=duration_ms)
+    def failed(cls, stage: str, input_key: str, error_code: str, duration_ms: int, chunk: int = 0) -> StageEnd:
+        return cls(
+            stage=stage,
+            state="failed",
+            input_key=input_key,
+            chunk=chunk,
+            error_code=error_code,
+            duration_ms=duration_ms,
+        )
 
     @classmethod
-    def reused(cls, stage: str, input_key: str, found: Reusable) -> StageEnd:
+    def reused(cls, stage: str, input_key: str, found: Reusable, chunk: int = 0) -> StageEnd:
         """Taken over: no tokens, no cost, no time."""
         return cls(
             stage=stage,
             state="reused",
             input_key=input_key,
+            chunk=chunk,
             output=found.output,
             provider=found.provider,
             model=found.model,
@@ -80,9 +88,9 @@ class StageRow(Struct, frozen=True, kw_only=True):
     finished_at: datetime | None
 
 
-async def start(db: Db, analysis_id: UUID, job: Job, stage: str, input_key: str) -> bool:
-    """Begin a stage. False: the job was taken away."""
-    return await db.fetchval(_SQL.start_stage, analysis_id, job.id, job.fence, stage, input_key) is not None
+async def start(db: Db, analysis_id: UUID, job: Job, stage: str, input_key: str, chunk: int = 0) -> bool:
+    """Begin a stage, or a part of it. False: the job was taken away."""
+    return await db.fetchval(_SQL.start_stage, analysis_id, job.id, job.fence, stage, input_key, chunk) is not None
 
 
 async def finish(db: Db, analysis_id: UUID, job: Job, end: StageEnd) -> bool:
@@ -101,5 +109,5 @@ async def list_all(db: Db, analysis_id: UUID) -> list[StageRow]:
 
 
 async def read_outputs(db: Db, analysis_id: UUID) -> dict[str, Any]:
-    """What the finished stages gave, by stage."""
+    """What the finished stages gave as a whole, by stage."""
     return {record["stage"]: record["output"] for record in await db.fetch(_SQL.read_outputs, analysis_id)}

@@ -9,7 +9,16 @@ import msgspec
 import pytest
 
 from mediaanalysis.errors import StoreError
-from mediaanalysis.store import analyses, contact_sheets, files, idempotency, results, stages, transcriptions
+from mediaanalysis.store import (
+    analyses,
+    contact_sheets,
+    files,
+    idempotency,
+    provider_calls,
+    results,
+    stages,
+    transcriptions,
+)
 from mediaanalysis.store.files import NewFile
 from mediaanalysis.store.pool import Pool
 from mediaanalysis.store.stages import StageEnd
@@ -17,6 +26,7 @@ from mediaanalysis.structs.answers import Answer, Evidence
 from mediaanalysis.structs.media import ContactSheet, Tile
 from mediaanalysis.structs.requests import MediaType
 from mediaanalysis.structs.transcript import Gap, Segment, Transcript, Word
+from mediaanalysis.structs.usage import Call
 from tests.store.cases import HASH, OWNER, accepted, claimed
 
 OTHER = "cd" * 32
@@ -55,6 +65,23 @@ async def test_stage_is_kept_reused_and_paid_once(db: Pool) -> None:
     assert own is not None
     assert own.request_id == second
     assert await stages.read_outputs(db, second) == {"answer": {"n": 1}}
+
+
+async def test_a_part_of_a_stage_is_kept_beside_the_whole(db: Pool) -> None:
+    analysis_id = await accepted(db)
+    job = await claimed(db, analysis_id)
+    assert await stages.start(db, analysis_id, job, "transcribe", HASH)
+    assert await stages.start(db, analysis_id, job, "transcribe", OTHER, 2)
+    part = StageEnd(stage="transcribe", chunk=2, state="done", input_key=OTHER, output={"text": "part"})
+    assert await stages.finish(db, analysis_id, job, part)
+    assert [(line.chunk, line.state) for line in await stages.list_all(db, analysis_id)] == [
+        (0, "running"),
+        (2, "done"),
+    ]
+    found = await stages.find_reusable(db, OWNER, analysis_id, "transcribe", OTHER)
+    assert found is not None
+    assert found.output == {"text": "part"}
+    assert await stages.read_outputs(db, analysis_id) == {}
 
 
 async def test_nothing_is_reused_from_others_or_from_what_was_deleted(db: Pool) -> None:
@@ -150,20 +177,16 @@ async def test_transcript_comes_back_as_it_was(db: Pool) -> None:
 
 
 @pytest.mark.parametrize(("last_cost", "cost"), [(0.5, 0.75), (None, None)])
-async def test_result_sums_up_its_stages(db: Pool, last_cost: float | None, cost: float | None) -> None:
-    """What one stage cost being unknown, so is the sum."""
+async def test_result_sums_up_all_calls(db: Pool, last_cost: float | None, cost: float | None) -> None:
+    """Failed ones that were billed too. What one call cost being unknown, so is the sum."""
     analysis_id = await accepted(db)
-    job = await claimed(db, analysis_id)
-    for stage, spent in (("transcribe", 0.25), ("answer", last_cost)):
-        end = StageEnd(
-            stage=stage, state="done", input_key=HASH, output={}, provider="p", input_tokens=10, cost_usd=spent
-        )
-        await stages.finish(db, analysis_id, job, end)
-    await stages.finish(db, analysis_id, job, StageEnd(stage="probe", state="done", input_key=HASH, output={}))
+    for stage, outcome, spent in (("transcribe", "failed", 0.25), ("answer", "done", last_cost)):
+        call = Call("p", "m", "answer", outcome, 1, 40, input_tokens=10, cost_usd=spent)
+        await provider_calls.add(db, analysis_id, stage, 0, call)
     answer = Answer(
         "Yes.", "A talk.", ("talk",), "p", "m", extractive=True, evidence=(Evidence("page", "yes", page=1),)
     )
-    await results.put(db, analysis_id, "What?", MediaType.VIDEO, answer)
+    assert await results.put(db, analysis_id, "What?", MediaType.VIDEO, answer) == cost
     row = await results.get(db, analysis_id)
     assert row is not None
     assert (row.result_text, row.topics, row.metadata, row.input_tokens) == (

@@ -1,0 +1,2 @@
+drop view ops.spend;
+drop table provider_calls;
