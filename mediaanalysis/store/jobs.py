@@ -50,6 +50,13 @@ class Abandoned(Struct, frozen=True):
     lost: bool
 
 
+class Place(Struct, frozen=True):
+    """`ahead`: jobs of the same owner before it (1000: or more). `estimated_seconds` until it is done, where known."""
+
+    ahead: int
+    estimated_seconds: float | None
+
+
 async def enqueue(db: Db, jobs: Sequence[NewJob]) -> list[int]:
     """Ids of the new jobs, in no particular order. Wakes an idle worker. All or none."""
     columns = zip(*(_row(job) for job in jobs), strict=True)
@@ -92,6 +99,12 @@ async def extend_deadline(db: Db, job_id: int, fence: int) -> bool:
 
 async def find_abandoned(db: Db) -> list[Abandoned]:
     return [Abandoned(**row) for row in await db.fetch(_sql.find_abandoned)]
+
+
+async def read_place(db: Db, analysis_id: UUID) -> Place | None:
+    """Where a waiting analysis stands in line; None where it does not wait."""
+    row = await db.fetchrow(_sql.read_place, analysis_id)
+    return Place(*row) if row else None
 
 
 def _row(job: NewJob) -> tuple[object, ...]:

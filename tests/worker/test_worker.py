@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import asyncpg
 import pytest
 
 from mediaanalysis.errors import MediaError, ProviderError, StoreError
@@ -310,6 +311,34 @@ async def test_it_heals_after_every_connection_was_cut(db: Pool, start: Start) -
     await eventually(lambda: len(gate.begun) == 2, within_seconds=5)
     await eventually(lambda: worker.health().ready)
     assert not gate.stopped
+
+
+async def set_read_only(dsn: str, value: str) -> None:
+    """Through a session of its own, which may write in any case: as a failover would, and its end."""
+    connection = await asyncpg.connect(dsn, server_settings={"default_transaction_read_only": "off"})
+    name = await connection.fetchval("select current_database()")
+    await connection.execute(f"alter database {name} set default_transaction_read_only = {value}")
+    others = "select pid from pg_stat_activity where pid <> pg_backend_pid() and datname = current_database()"
+    await connection.fetch(f"select pg_terminate_backend(pid) from ({others}) as other")
+    await connection.close()
+
+
+async def test_it_waits_out_a_server_that_only_reads(dsn: str, db: Pool, start: Start) -> None:
+    gate = Gate()
+    gate.open.set()
+    worker = await start({"wait": gate})
+    await set_read_only(dsn, "on")
+    try:
+        await eventually(lambda: not worker.health().ready)
+    finally:
+        await set_read_only(dsn, "off")
+    await eventually(lambda: worker.health().ready, within_seconds=5)
+    await eventually(lambda: quietly(added, db))
+    await eventually(lambda: gate.begun, within_seconds=5)
+
+
+async def added(db: Pool) -> bool:
+    return bool(await jobs.enqueue(db, [NewJob("wait")]))
 
 
 async def quietly(ask: Callable[[Pool], Awaitable[bool]], db: Pool) -> bool:
