@@ -38,8 +38,8 @@ def floor(dsn: str, place: Path) -> float:
 
 
 def peers(dsn: str) -> Iterator[tuple[str, str, float]]:
-    """Name, setting and jobs per second of each run; nothing where the peers cannot be installed."""
-    for number, (name, option, value, count) in enumerate(RUNS if _installed() else []):
+    """Name, setting and jobs per second of each run."""
+    for number, (name, option, value, count) in enumerate(RUNS):
         _psql(dsn, f"create database peer{number}")
         own = dsn.replace("/mediaanalysis?", f"/peer{number}?")
         command = [str(ENVIRONMENT / "bin" / "python"), "-P", str(HERE / "peers.py"), name, own, str(count), str(value)]
@@ -48,7 +48,7 @@ def peers(dsn: str) -> Iterator[tuple[str, str, float]]:
             yield name, f"{option} {value}", float(done.stdout)
 
 
-def _installed() -> bool:
+def installed() -> bool:
     if not (ENVIRONMENT / "done").exists():
         venv.create(ENVIRONMENT, with_pip=True)
         command = [str(ENVIRONMENT / "bin" / "python"), "-m", "pip", "install", "--quiet", *PACKAGES]
