@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -26,3 +28,10 @@ async def ask(sandbox: Sandbox, do: str, **request: Any) -> Any:
     if "code" in said:
         raise MediaError(said["detail"], code=said["code"])
     return said
+
+
+async def shrink(sandbox: Sandbox, paths: Sequence[Path], side: int, *, into: Path) -> list[Path]:
+    """Our own pictures (JPEG, PNG) as JPEG files in `into`, none with a side longer than `side`; never enlarged."""
+    names = [f"shown_{side}_{number:03}.jpg" for number in range(1, len(paths) + 1)]
+    await ask(sandbox, "shrink", paths=[str(path) for path in paths], names=names, side=side, into=str(into))
+    return [into / name for name in names]

@@ -1,4 +1,4 @@
-"""Program: one request as JSON in its argument, one answer as JSON on stdout. Looks into images, draws the sheet.
+"""Program: one request as JSON in its argument, one answer as JSON on stdout. Looks into images, shrinks them, draws the sheet.
 
 What it writes is drawn anew as plain RGB JPEG: no position, name or thumbnail of the original is carried over.
 """
@@ -64,6 +64,18 @@ def sheet(request: dict[str, Any]) -> dict[str, Any]:
         middle = (x + width / 2, y + height + request["label_height"] / 2)
         draw.text(middle, label, fill=INK, font=font, anchor="mm")
     canvas.save(folder / request["filename"], "JPEG", quality=SHEET_QUALITY)
+    return {}
+
+
+def shrink(request: dict[str, Any]) -> dict[str, Any]:
+    """Write each of `paths`, pictures that were made here, under its name in `into`, no side longer than `side`."""
+    side = request["side"]
+    for path, name in zip(request["paths"], request["names"], strict=True):
+        with Image.open(path, formats=["JPEG", "PNG"]) as image:
+            image.draft("RGB", (side, side))
+            plain = image.convert("RGB")
+            plain.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)
+            plain.save(Path(request["into"]) / name, "JPEG", quality=SHEET_QUALITY)
     return {}
 
 
@@ -148,7 +160,12 @@ def _plain(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-COMMANDS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {"probe": probe, "frames": frames, "sheet": sheet}
+COMMANDS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "probe": probe,
+    "frames": frames,
+    "sheet": sheet,
+    "shrink": shrink,
+}
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
