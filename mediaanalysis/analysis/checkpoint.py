@@ -13,7 +13,7 @@ import msgspec
 from mediaanalysis import log
 from mediaanalysis.analysis.context import Context
 from mediaanalysis.analysis.stage import Artifact, Ledger, Produced, Stage
-from mediaanalysis.errors import WARNINGS, MediaAnalysisError, StaleJob
+from mediaanalysis.errors import WARNINGS, BudgetError, MediaAnalysisError, StaleJob
 from mediaanalysis.storage.layout import RETENTION_DAYS
 from mediaanalysis.store import files, stages
 from mediaanalysis.store.files import NewFile
@@ -51,7 +51,7 @@ async def _take_over(context: Context, stage: Stage[Output], key: str, found: Re
 async def _run_or_warn(context: Context, stage: Stage[Any], key: str) -> None:
     try:
         await _run(context, stage, key)
-    except StaleJob:
+    except (StaleJob, BudgetError):
         raise
     except MediaAnalysisError as error:
         last = context.job.attempt >= context.job.max_attempts

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from mediaanalysis.analysis.progress import Progress, Step
+from mediaanalysis.analysis.purse import Purse
 from mediaanalysis.errors import MediaAnalysisError, MediaError, StaleJob
 from mediaanalysis.media.limits import MediaLimits
 from mediaanalysis.services import Services
@@ -47,6 +48,7 @@ class Context:
     outputs: dict[str, Any] = field(default_factory=dict)
     notices: list[Notice] = field(default_factory=list)
     failures: list[MediaAnalysisError] = field(default_factory=list)
+    purse: Purse = field(default_factory=Purse)
     _original: asyncio.Lock = field(default_factory=asyncio.Lock)
     _reported_at: float = 0
 

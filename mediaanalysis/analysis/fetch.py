@@ -12,16 +12,19 @@ from mediaanalysis.media.identify import HEAD_BYTES, identify
 from mediaanalysis.storage.layout import RETENTION_DAYS
 from mediaanalysis.storage.storage import Storage
 from mediaanalysis.storage.streams import peek
-from mediaanalysis.store import files
+from mediaanalysis.store import files, stages
 from mediaanalysis.store.files import NewFile
 from mediaanalysis.store.pool import Connection
 from mediaanalysis.structs.media import Identity
 
 
 class Original(Struct, frozen=True):
-    """The media as it came: its place in storage, its size and SHA-256, and what its first bytes say it is."""
+    """The media as it came: its size and SHA-256, and what its first bytes say it is.
 
-    key: str
+    `key` is its place in storage, None where only its earlier stages are left.
+    """
+
+    key: str | None
     identity: Identity
     size_bytes: int
     checksum: str
@@ -38,16 +41,24 @@ async def _run(context: Context) -> Produced[Original]:
 
 
 async def _copy(context: Context) -> Original:
-    """The bytes of the analysis that is asked again; files are copied, so that each analysis may be deleted alone."""
-    storage, analysis = context.services.storage, context.analysis
+    """The media of the analysis that is asked again, copied, so that each analysis may be deleted alone.
+
+    Where its bytes were removed after their retention time, what was seen, heard and read in them still answers.
+    """
+    analysis = context.analysis
     assert analysis.source_analysis_id is not None
-    source = await files.find_original(context.db, analysis.source_analysis_id)
-    if source is None:
-        raise MediaError("the media of the source analysis was removed: send it again", code="source_missing")
-    identity = identify(await _head(storage, source.storage_path))
-    key = context.key("original", f"original.{identity.extension}")
-    await storage.copy(source.storage_path, key)
-    return Original(key, identity, source.size_bytes, source.checksum)
+    outputs = await stages.read_outputs(context.db, analysis.source_analysis_id)
+    if "fetch" not in outputs:
+        raise MediaError("the source analysis never had its media: send the media itself", code="source_missing")
+    source = msgspec.convert(outputs["fetch"], Original)
+    if source.key is None:
+        return source
+    key = context.key("original", f"original.{source.identity.extension}")
+    try:
+        await context.services.storage.copy(source.key, key)
+    except FileNotFoundError:
+        return msgspec.structs.replace(source, key=None)
+    return msgspec.structs.replace(source, key=key)
 
 
 async def _download(context: Context) -> Original:
@@ -69,7 +80,7 @@ async def _head(storage: Storage, key: str) -> bytes:
 async def _record(connection: Connection, context: Context, original: Original) -> None:
     """An upload's row was written when it was accepted."""
     rows = [await _describe(context, original)]
-    if await files.find_original(connection, context.analysis.id) is None:
+    if original.key and await files.find_original(connection, context.analysis.id) is None:
         rows.append(
             NewFile(
                 kind="original",

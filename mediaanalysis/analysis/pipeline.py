@@ -10,16 +10,19 @@ from mediaanalysis.analysis import kinds
 from mediaanalysis.analysis.answer import ANSWER
 from mediaanalysis.analysis.checkpoint import pass_stage
 from mediaanalysis.analysis.context import Context
+from mediaanalysis.analysis.estimate import Wish, estimate
 from mediaanalysis.analysis.frames import FRAMES
 from mediaanalysis.analysis.kinds import Branch
 from mediaanalysis.analysis.pages import PAGES
 from mediaanalysis.analysis.probe import PROBE, require_type
 from mediaanalysis.analysis.read_text import READ_TEXT
 from mediaanalysis.analysis.transcribe import TRANSCRIBE
+from mediaanalysis.errors import WARNINGS
 from mediaanalysis.services import Services
-from mediaanalysis.store import analyses, results
+from mediaanalysis.store import analyses, results, stages
 from mediaanalysis.store.pool import Connection
 from mediaanalysis.structs.jobs import Job
+from mediaanalysis.structs.media import Notice
 
 PERCEIVING: Branch = (FRAMES, TRANSCRIBE, READ_TEXT, PAGES)
 
@@ -48,6 +51,7 @@ async def _run(context: Context) -> None:
     require_type(context, probe)
     context.progress.expect(kinds.stages(probe.media_type))
     await context.report(PROBE, 1, media_type=probe.media_type)
+    await _require_budget(context)
     await _side_by_side(context, kinds.BRANCHES[probe.media_type])
     _require_something(context)
     await _pass_all(context, kinds.LAST)
@@ -68,6 +72,17 @@ async def _side_by_side(context: Context, branches: tuple[Branch, ...]) -> None:
         raise failures.exceptions[0] from None
 
 
+async def _require_budget(context: Context) -> None:
+    """Refuse before anything is spent. A transcript that is there already costs nothing again."""
+    analysis = context.analysis
+    if analysis.config.max_cost_usd is None:
+        return
+    key = TRANSCRIBE.input_key(context)
+    found = await stages.find_reusable(context.db, analysis.owner_id, analysis.id, TRANSCRIBE.name, key)
+    wish = Wish(analysis.prompt, analysis.config, analysis.options, transcribed=found is not None)
+    estimate(context.services.providers, context.need(PROBE), wish).require(analysis.config.max_cost_usd)
+
+
 def _require_something(context: Context) -> None:
     """An analysis that neither saw, heard nor read anything because its stages failed has failed."""
     if context.failures and all(context.of(stage) is None for stage in PERCEIVING):
@@ -78,13 +93,15 @@ def _finish(context: Context) -> Finish:
     answer, analysis_id = context.need(ANSWER), context.analysis.id
 
     async def finish(connection: Connection) -> None:
-        await results.put(connection, analysis_id, context.analysis.prompt, context.need(PROBE).media_type, answer)
+        media_type = context.need(PROBE).media_type
+        cost_usd = await results.put(connection, analysis_id, context.analysis.prompt, media_type, answer)
+        unknown = [Notice("cost_unknown", WARNINGS["cost_unknown"])] if cost_usd is None else []
         await analyses.complete(
             connection,
             analysis_id,
             summary={"summary": answer.summary, "topics": list(answer.topics)},
             model=answer.model,
-            warnings=context.notices,
+            warnings=[*context.notices, *unknown],
         )
 
     return finish

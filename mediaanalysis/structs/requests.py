@@ -39,7 +39,10 @@ LanguageTag = Annotated[str, Meta(min_length=2, max_length=16, pattern=r"^[A-Za-
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Who answers and how. None means the service's default."""
+    """Who answers and how. None means the service's default.
+
+    `max_cost_usd`: what providers may cost in all; what would cost more is not begun.
+    """
 
     provider: ProviderName | None = None
     model: ModelName | None = None
@@ -48,16 +51,21 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
     language: LanguageTag | None = None
     max_tokens: Annotated[int, Meta(ge=1, le=131_072)] | None = None
     temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
+    max_cost_usd: Annotated[float, Meta(ge=0, le=1_000_000)] | None = None
 
 
 class Options(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Which stages run, and how much of each."""
+    """Which stages run, and how much of each.
+
+    `partial`: a part of the sound that cannot be transcribed leaves a gap and a warning, instead of no transcript.
+    """
 
     extract_frames: bool = True
     frame_count: Annotated[int, Meta(ge=1, le=64)] = 6
     generate_contact_sheet: bool = True
     transcribe_audio: bool = True
     read_text: bool = True
+    partial: bool = False
 
 
 class AnalyzeRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

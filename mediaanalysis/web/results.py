@@ -9,11 +9,12 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from mediaanalysis.store import analyses, contact_sheets, files, stages, transcriptions
+from mediaanalysis.store import analyses, contact_sheets, files, provider_calls, stages, transcriptions
 from mediaanalysis.store import results as store
 from mediaanalysis.store.analyses import Analysis
 from mediaanalysis.store.files import FileRow
 from mediaanalysis.store.pool import Db
+from mediaanalysis.store.provider_calls import CallRow
 from mediaanalysis.store.results import ResultRow
 from mediaanalysis.store.stages import StageRow
 from mediaanalysis.structs.media import MediaProbe, Notice, Page, ScreenText
@@ -37,7 +38,10 @@ class Provenance(Struct, frozen=True, kw_only=True):
 
 
 class ResultAnswer(StatusAnswer, frozen=True, kw_only=True):
-    """All that is known of an analysis. What has not been reached yet, or was not asked for, is null or empty."""
+    """All that is known of an analysis. What has not been reached yet, or was not asked for, is null or empty.
+
+    `calls` is the path taken through the providers: each call, whatever came of it, and what it cost.
+    """
 
     prompt: str
     priority: int
@@ -62,6 +66,7 @@ class ResultAnswer(StatusAnswer, frozen=True, kw_only=True):
     contact_sheet: ContactSheetAnswer | None = None
     files: tuple[FileAnswer, ...] = ()
     stages: tuple[StageRow, ...] = ()
+    calls: tuple[CallRow, ...] = ()
 
 
 async def load(edge: Edge, analysis_id: UUID, owner: UUID) -> Answer:
@@ -103,6 +108,7 @@ async def _parts(db: Db, analysis_id: UUID) -> dict[str, Any]:
         "contact_sheet": await _contact_sheet(db, analysis_id),
         "files": tuple(_file(row) for row in await files.list_all(db, analysis_id) if row.deleted_at is None),
         "stages": tuple(await stages.list_all(db, analysis_id)),
+        "calls": tuple(await provider_calls.list_all(db, analysis_id)),
     }
 
 
