@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
@@ -95,15 +96,15 @@ class Context:
         """Where a file of this analysis lies in storage."""
         return layout.key_of(kind, self.analysis.created_at.date(), self.analysis.id, filename)
 
-    async def _on_disk(self, key: str, filename: str) -> Path:
+    async def _on_disk(self, key: str | None, filename: str) -> Path:
         path = self.folder / filename
         if path.exists():
             return path
-        try:
-            return await self.services.storage.fetch(key, path)
-        except FileNotFoundError:
-            detail = "the media was removed after its retention time: send it again"
-            raise MediaError(detail, code="source_missing") from None
+        with suppress(FileNotFoundError):
+            if key is not None:
+                return await self.services.storage.fetch(key, path)
+        detail = "the media was removed after its retention time: send it again"
+        raise MediaError(detail, code="source_missing")
 
     async def report(self, stage: Step, fraction: float, *, media_type: str | None = None) -> None:
         """Write where the analysis stands. Raises StaleJob where this worker has lost the job."""

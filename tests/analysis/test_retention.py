@@ -50,15 +50,33 @@ async def test_an_expired_file_leaves_storage_and_its_row_says_so(
     assert (await sweep_files(services)).expired == 0
 
 
-async def test_asking_again_after_the_media_expired_still_answers(
-    services: Services, analyze: Analyze, tmp_path: Path
+async def test_asking_again_after_the_media_expired_answers_from_what_was_read(
+    services: Services, client: httpx.AsyncClient, analyze: Analyze, tmp_path: Path
 ) -> None:
     path = tmp_path / "a.txt"
-    path.write_text(f"The password of room 7 is {uuid4()}.")
+    password = uuid4().hex
+    path.write_text(f"The password of room 7 is {password}.")
     first = await analyze(path, prompt="Which room?")
     await services.database.pool.execute(EXPIRE, first["analysis_id"])
     await sweep_files(services)
     again = await analyze(source_analysis_id=first["analysis_id"], prompt="What is the password?")
+    assert again["status"] == "completed", again["error_message"]
+    assert password in again["result_text"]
+    assert "original.txt" not in {file["filename"] for file in again["files"]}
+
+
+async def test_a_stage_that_needs_media_that_is_gone_says_so(
+    services: Services, analyze: Analyze, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text(f"Once only {uuid4()}.")
+    first = await analyze(path)
+    await services.database.pool.execute(EXPIRE, first["analysis_id"])
+    await services.database.pool.execute(
+        "delete from analysis_stages where request_id = $1 and stage = 'pages'", first["analysis_id"]
+    )
+    await sweep_files(services)
+    again = await analyze(source_analysis_id=first["analysis_id"])
     assert (again["status"], again["error_code"]) == ("failed", "source_missing")
 
 
