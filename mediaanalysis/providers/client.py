@@ -128,7 +128,8 @@ class Client:
         response = await self._opened().send(request, stream=True)
         try:
             content = bytearray()
-            async for chunk in response.aiter_raw():
+            assert isinstance(response.stream, httpx.AsyncByteStream)
+            async for chunk in response.stream:
                 content += chunk
                 if len(content) > ANSWER_MAX_BYTES:
                     detail = f"sends more than {ANSWER_MAX_BYTES // 1024**2} MiB"
@@ -234,7 +235,7 @@ async def _decoded(content: bytes) -> Any:
 def _decode(content: bytes) -> Any:
     try:
         return msgspec.json.decode(content)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _Broken("is not JSON" if content.strip() else "is empty")
 
 

@@ -104,7 +104,7 @@ class Failure(ProviderError):
 
 SECRETS = (
     re.compile(r"(?i)\bbearer\s+\S+"),
-    re.compile(r"(?i)\b[\w-]*(?:key|token|secret)[=:]\s*[^\s\"',;]{6,}"),
+    re.compile(r"(?i)\b[\w-]*(?:key|token|secret)[=:]\s*[\"']?[^\s\"',;]{6,}"),
     re.compile(r"\b(?:sk|gsk|pk|rk|nvapi|hf|dg)[-_][\w*.-]{6,}"),
     re.compile(r"\b(?:AIza|ya29\.|eyJ)[\w*.-]{8,}"),
     re.compile(r"[\w-]*\*{3,}[\w-]*"),

@@ -130,7 +130,7 @@ async def _body(message: Message, model: Model) -> dict[str, Any]:
         config |= {"responseMimeType": "application/json", "responseJsonSchema": message.schema}
     body: dict[str, Any] = {"contents": [{"role": "user", "parts": parts}], "generationConfig": config}
     if message.instructions:
-        body["systemInstruction"] = {"parts": [{"text": message.instructions}]}
+        body["systemInstruction"] = {"role": "user", "parts": [{"text": message.instructions}]}
     return body
 
 

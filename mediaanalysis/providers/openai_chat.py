@@ -116,7 +116,8 @@ def _metered(body: Object) -> Metered:
 def tokens(message: Message, model: Model) -> int:
     """The limit of the answer, with room for thinking, within what the model may say."""
     wanted = message.max_tokens or ANSWER_TOKENS
-    room = wanted + REASONING_TOKENS if model.reasons else wanted
+    thinks = model.reasons or "thinkingLevel" in model.extra
+    room = wanted + REASONING_TOKENS if thinks else wanted
     return min(room, model.max_output_tokens or room)
 
 

@@ -30,14 +30,15 @@ MOUTHS: dict[str, Callable[[Client, Account], Mouth]] = {
 Made = TypeVar("Made")
 
 
-def ear(client: Client, account: Account) -> Ear | None:
-    """Who listens for a provider; None where it does not transcribe. Raises ConfigurationError for an unknown name."""
-    return _made(EARS, account.provider.transcription, client, account)
+def pair(client: Client, account: Account) -> tuple[Ear | None, Mouth | None]:
+    """Who listens and who answers for a provider; None where it does not. Google's are one, with one login.
 
-
-def mouth(client: Client, account: Account) -> Mouth | None:
-    """Who answers for a provider; None where it does not answer. Raises ConfigurationError for an unknown name."""
-    return _made(MOUTHS, account.provider.answer, client, account)
+    Raises ConfigurationError for a protocol nobody knows.
+    """
+    ear = _made(EARS, account.provider.transcription, client, account)
+    if isinstance(ear, Gemini) and account.provider.answer == account.provider.transcription:
+        return ear, ear
+    return ear, _made(MOUTHS, account.provider.answer, client, account)
 
 
 def _made(

@@ -40,12 +40,11 @@ class Providers:
         self._speech = speech
         self._answer = LocalAnswer()
         self._client = client
-        accounts = vendors.accounts.items()
-        self._ears: dict[str, Ear] = {n: ear for n, account in accounts if (ear := protocols.ear(client, account))}
-        self._mouths: dict[str, Mouth] = {
-            n: mouth for n, account in accounts if (mouth := protocols.mouth(client, account))
-        }
-        self._chain = Chain(metrics, cooling, {name: account.provider.calls for name, account in accounts})
+        pairs = {name: protocols.pair(client, account) for name, account in vendors.accounts.items()}
+        self._ears: dict[str, Ear] = {name: ear for name, (ear, _) in pairs.items() if ear}
+        self._mouths: dict[str, Mouth] = {name: mouth for name, (_, mouth) in pairs.items() if mouth}
+        permits = {name: account.provider.calls for name, account in vendors.accounts.items()}
+        self._chain = Chain(metrics, cooling, permits)
 
     @classmethod
     @asynccontextmanager

@@ -10,7 +10,6 @@ import pytest
 
 from mediaanalysis.errors import ProviderError
 from mediaanalysis.metrics import Metrics
-from mediaanalysis.providers import chain as chain_module
 from mediaanalysis.providers.catalogue import Model, Operation, Price
 from mediaanalysis.providers.chain import TRIES, Chain, Taken
 from mediaanalysis.providers.choice import Candidate
@@ -34,8 +33,8 @@ def slept(monkeypatch: pytest.MonkeyPatch) -> Slept:
     async def sleep(seconds: float) -> None:
         waits.append(seconds)
 
-    monkeypatch.setattr(chain_module.asyncio, "sleep", sleep)
-    monkeypatch.setattr(chain_module.random, "random", lambda: 0.0)
+    monkeypatch.setattr("mediaanalysis.providers.chain.asyncio.sleep", sleep)
+    monkeypatch.setattr("mediaanalysis.providers.chain.random.random", lambda: 0.0)
     return waits
 
 
@@ -93,16 +92,9 @@ async def test_what_is_our_fault_is_raised_at_once(kind: Kind) -> None:
 
 async def test_the_same_one_is_tried_again_after_a_wait(slept: Slept) -> None:
     script: Script = {"a": [failing(Kind.FAILED), failing(Kind.BUSY, retry_after_seconds=3.0), "yes"]}
-    still = Cooling(clock=Clock())
-    waiting = chain(still)
-    waiting._cooling.remaining_seconds = _never_cooling  # type: ignore[method-assign]
-    _, _, calls = await waiting.first([A], playing(script))
+    _, _, calls = await chain(Cooling(clock=lambda: sum(slept))).first([A], playing(script))
     assert [call.outcome for call in calls] == ["failed", "busy", "done"]
     assert slept == [1.0, 3.0]
-
-
-async def _never_cooling(_provider: str) -> float:
-    return 0.0
 
 
 async def test_tries_end_and_the_error_says_that_later_may_do(slept: Slept) -> None:
