@@ -42,6 +42,7 @@ CODES: dict[str, Code] = {
     "unknown_provider": Code(422, "The provider is not available"),
     "not_supported": Code(422, "This is not supported"),
     "url_not_allowed": Code(422, "The URL may not be fetched"),
+    "media_unusable": Code(422, "The media cannot be fetched or read"),
     "idempotency_mismatch": Code(422, "The idempotency key was used with another request"),
     "idempotency_conflict": Code(409, "A request with this idempotency key is being accepted", True),
     "not_found": Code(404, "Not found"),

@@ -22,6 +22,7 @@ from mediaanalysis.structs.media import Notice
 
 if TYPE_CHECKING:
     from mediaanalysis.media.download import Download
+    from mediaanalysis.settings import Settings
     from mediaanalysis.store.analyses import Work
     from mediaanalysis.store.pool import Pool
 
@@ -37,6 +38,16 @@ class Giving(Step, Protocol[Gives_co]):
 
     @property
     def output(self) -> type[Gives_co]: ...
+
+
+def media_limits(settings: Settings) -> MediaLimits:
+    """How much of a medium is looked at."""
+    return MediaLimits(
+        max_seconds=settings.media_max_seconds,
+        max_pixels=settings.media_max_pixels,
+        max_pages=settings.document_max_pages,
+        max_characters=settings.document_max_characters,
+    )
 
 
 @dataclass(slots=True)
@@ -59,13 +70,7 @@ class Context:
 
     @property
     def limits(self) -> MediaLimits:
-        settings = self.services.settings
-        return MediaLimits(
-            max_seconds=settings.media_max_seconds,
-            max_pixels=settings.media_max_pixels,
-            max_pages=settings.document_max_pages,
-            max_characters=settings.document_max_characters,
-        )
+        return media_limits(self.services.settings)
 
     @property
     def media_checksum(self) -> str:

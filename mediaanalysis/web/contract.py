@@ -8,6 +8,7 @@ from mediaanalysis.store.history import SortBy
 from mediaanalysis.structs.requests import MediaType
 from mediaanalysis.structs.transcript import Transcript
 from mediaanalysis.web import answers
+from mediaanalysis.web.estimates import EstimateAnswer
 from mediaanalysis.web.history import LISTED, PER_PAGE, PER_PAGE_MAX
 from mediaanalysis.web.polls import WAIT_MAX_SECONDS
 from mediaanalysis.web.results import ResultAnswer
@@ -112,6 +113,13 @@ def _artifact(summary: str, *parameters: str) -> Operation:
 
 OPERATIONS: dict[tuple[str, str], Operation] = {
     ("POST", "/api/media/analyze"): _submit("Analyze media of any kind"),
+    ("POST", "/api/media/estimate"): Operation(
+        "What a request would cost",
+        {200: Content("The calls it would take, and their price", EstimateAnswer)},
+        (),
+        (*(code for code in SUBMIT if not code.startswith("idempotency")), "media_unusable", "not_ready"),
+        submits=True,
+    ),
     ("POST", "/api/media/video"): _submit("Analyze a video"),
     ("POST", "/api/media/audio"): _submit("Analyze sound"),
     ("POST", "/api/media/documents"): _submit("Analyze a document"),

@@ -22,7 +22,7 @@ from mediaanalysis.services import Services
 from mediaanalysis.store import analyses as store
 from mediaanalysis.store.batch import Batch
 from mediaanalysis.store.signals import CHANGED
-from mediaanalysis.web import analyses, files, history, operations, pages, polls
+from mediaanalysis.web import analyses, estimates, files, history, operations, pages, polls
 from mediaanalysis.web.cache import Cache
 from mediaanalysis.web.changes import Changes
 from mediaanalysis.web.edge import Edge
@@ -36,6 +36,7 @@ Handler = Callable[[Edge, Request], Awaitable[Response]]
 ROUTES: dict[str, dict[str, Handler]] = {
     polls.PATH: {"GET": polls.status},
     "/api/media/analyze": {"POST": analyses.analyze},
+    "/api/media/estimate": {"POST": estimates.estimate},
     "/api/media/video": {"POST": analyses.video},
     "/api/media/audio": {"POST": analyses.audio},
     "/api/media/documents": {"POST": analyses.document},
