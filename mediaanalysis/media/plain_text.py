@@ -25,16 +25,18 @@ UNPRINTABLE = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 MOSTLY_FOREIGN = 0.3
 """Share of bytes beyond ASCII above which bytes that are no UTF-8 are not taken for an old Western text."""
 
+# A hostile text must not keep the event loop: every step below is possessive or ends where the next could begin, so
+# that each character is looked at a bounded number of times.
+BEFORE = r"\s*+(?:<\?xml[^>]*+>\s*+)?+(?:<!--(?>.*?-->)\s*+)*+"
+"""Blanks, the XML declaration and comments: what may stand before a document begins."""
 POINTERS = re.compile(
-    r"\s*(?:#EXTM3U|ffconcat\s+version|\[playlist\]|v=0\s*\n\s*o=|\[reference\]|RTSPtext|<asx\b"
-    r"|(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:MPD|smil|SmoothStreamingMedia|playlist|manifest)\b)",
+    r"\s*+(?:#EXTM3U|ffconcat\s+version|\[playlist\]|v=0[^\S\n]*+\n\s*+o=|\[reference\]|RTSPtext|<asx\b)"
+    rf"|{BEFORE}<(?:MPD|smil|SmoothStreamingMedia|playlist|manifest)\b",
     re.IGNORECASE | re.DOTALL,
 )
-DRAWING = re.compile(r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*(?:<!DOCTYPE svg[^>]*>\s*)?<svg\b", re.DOTALL)
-PAGE = re.compile(
-    r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL
-)
-MARKED_UP = re.compile(r"^(?:#{1,6} \S|```|~~~|[-*] \[[ x]\] |> \S)|\[[^\]\n]+\]\([^)\n]+\)", re.MULTILINE)
+DRAWING = re.compile(rf"{BEFORE}(?:<!DOCTYPE svg[^>]*+>\s*+)?+<svg\b", re.DOTALL)
+PAGE = re.compile(rf"{BEFORE}<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL)
+MARKED_UP = re.compile(r"^(?:#{1,6} \S|```|~~~|[-*] \[[ x]\] |> \S)|\[[^\[\]\n]++\]\([^()\n]++\)", re.MULTILINE)
 DELIMITERS = ",;\t"
 ROWS = 8
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import contextlib
 import io
 import os
+import time
 import zipfile
 
 import pytest
@@ -79,6 +81,37 @@ def test_the_rest_is_refused(head: bytes) -> None:
     with pytest.raises(MediaError) as caught:
         identify(head)
     assert caught.value.code == "media_unsupported"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"<!-- -->" * 8000 + b"x",
+        b"<!-- -->" * 4000 + b"<!--" * 8000,
+        b"[" * HEAD_BYTES,
+        b"[a](" * 16_000,
+        b"[a](b" * 13_000,
+        b"v=0" + b"\n" * 65_000,
+        b"v=0" + b" \n" * 32_000,
+        b"<?xml >" + b" " * 65_000,
+        b"ffconcat" + b" " * 65_000,
+        b"<!doctype" + b" " * 65_000,
+        b"PK\3\4" * 16_000,
+        b'"a,' * 21_000,
+    ],
+)
+def test_no_text_takes_long(text: bytes) -> None:
+    """It is looked at in the event loop: what took minutes would stop the whole service."""
+    started = time.process_time()
+    with contextlib.suppress(MediaError):
+        identify(text[:HEAD_BYTES])
+    assert time.process_time() - started < 0.5
+
+
+def test_comments_before_a_page_or_a_manifest_are_passed_over() -> None:
+    assert identify(b"<!-- a --> <!-- b > c -->\n<html>").extension == "html"
+    with pytest.raises(MediaError, match="manifests"):
+        identify(b'<?xml version="1.0"?> <!-- a --><!-- b --> <MPD>')
 
 
 def test_nothing_is_said_to_be_empty() -> None:
