@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import msgspec
 from msgspec import Struct
 
@@ -12,7 +14,7 @@ from mediaanalysis.media.identify import HEAD_BYTES, identify
 from mediaanalysis.storage.layout import RETENTION_DAYS
 from mediaanalysis.storage.storage import Storage
 from mediaanalysis.storage.streams import peek
-from mediaanalysis.store import files, stages
+from mediaanalysis.store import analyses, files, stages
 from mediaanalysis.store.files import NewFile
 from mediaanalysis.store.pool import Connection
 from mediaanalysis.structs.media import Identity
@@ -33,8 +35,7 @@ class Original(Struct, frozen=True):
 async def _run(context: Context) -> Produced[Original]:
     stored = await files.find_original(context.db, context.analysis.id)
     if stored is not None:
-        identity = identify(await _head(context.services.storage, stored.storage_path))
-        return Produced(Original(stored.storage_path, identity, stored.size_bytes, stored.checksum))
+        return Produced(await _stored(context, stored))
     if context.analysis.source_analysis_id is not None:
         return Produced(await _copy(context))
     return Produced(await _download(context))
@@ -45,12 +46,8 @@ async def _copy(context: Context) -> Original:
 
     Where its bytes were removed after their retention time, what was seen, heard and read in them still answers.
     """
-    analysis = context.analysis
-    assert analysis.source_analysis_id is not None
-    outputs = await stages.read_outputs(context.db, analysis.source_analysis_id)
-    if "fetch" not in outputs:
-        raise MediaError("the source analysis never had its media: send the media itself", code="source_missing")
-    source = msgspec.convert(outputs["fetch"], Original)
+    assert context.analysis.source_analysis_id is not None
+    source = await _source(context, context.analysis.source_analysis_id)
     if source.key is None:
         return source
     key = context.key("original", f"original.{source.identity.extension}")
@@ -59,6 +56,24 @@ async def _copy(context: Context) -> Original:
     except FileNotFoundError:
         return msgspec.structs.replace(source, key=None)
     return msgspec.structs.replace(source, key=key)
+
+
+async def _source(context: Context, source_id: UUID) -> Original:
+    """The media of another analysis, which may itself be waiting still: an upload is there all the same."""
+    outputs = await stages.read_outputs(context.db, source_id)
+    if "fetch" in outputs:
+        return msgspec.convert(outputs["fetch"], Original)
+    stored = await files.find_original(context.db, source_id)
+    if stored is not None:
+        return await _stored(context, stored)
+    is_waiting = await analyses.read_work(context.db, source_id) is not None
+    detail = "the source analysis has not its media: wait until it was fetched, or send the media itself"
+    raise MediaError(detail, code="source_missing", retryable=is_waiting)
+
+
+async def _stored(context: Context, row: files.FileRow) -> Original:
+    identity = identify(await _head(context.services.storage, row.storage_path))
+    return Original(row.storage_path, identity, row.size_bytes, row.checksum)
 
 
 async def _download(context: Context) -> Original:
