@@ -64,8 +64,8 @@ def _shown(screen_texts: Sequence[ScreenText]) -> Iterator[Line]:
 
 def tokens(text: str) -> int:
     """About how many a model counts; rather more than fewer."""
-    ascii_characters = sum(character < "\x80" for character in text) if not text.isascii() else len(text)
-    return int(ascii_characters / ASCII_PER_TOKEN) + len(text) - ascii_characters + 1
+    plain = len(text) if text.isascii() else len(text.encode("ascii", "ignore"))
+    return int(plain / ASCII_PER_TOKEN) + len(text) - plain + 1
 
 
 def within(text: str, room_tokens: int) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -18,6 +19,7 @@ from mediaanalysis.structs.media import MediaProbe
 MOST_TOPICS, LONGEST_TOPIC = 8, 80
 MOST_EVIDENCE, LONGEST_QUOTE = 32, 1000
 LONGEST_REPLY = 1_000_000
+MOST_BRACES = 50
 NEAR_SECONDS = 3.0
 """Models round times, and name the line before or after."""
 SUPPORTED_SHARE = 0.6
@@ -59,15 +61,14 @@ def plain(reply: str) -> str:
 
 
 def _objects(text: str) -> Iterator[dict[str, Any]]:
-    """JSON objects in a text, from its outermost braces inwards; fences and words around them do not matter."""
-    start, end = text.find("{"), text.rfind("}")
-    for opening in [start, *(match.start() for match in re.finditer(r'\{\s*"', text))][:50]:
+    """JSON objects in a text, from the first brace on; fences and words around them do not matter."""
+    decoder = json.JSONDecoder()  # unlike msgspec's it stops where the object ends, and takes half a surrogate pair
+    for brace in islice(re.finditer(r"\{", text), MOST_BRACES):
         try:
-            found = msgspec.json.decode(text[opening : end + 1].encode(errors="replace"))
-        except (msgspec.DecodeError, RecursionError):
+            found, _ = decoder.raw_decode(text, brace.start())
+        except (ValueError, RecursionError):
             continue
-        if isinstance(found, dict):
-            yield found
+        yield found
 
 
 def _reading(found: dict[str, Any]) -> Reading:
@@ -115,42 +116,50 @@ def _seconds(value: Any) -> float | None:
     return round(float(value), 3) if is_number and 0 <= value < 1e7 else None
 
 
+class _Told(Struct, frozen=True):
+    """A line and the words in it."""
+
+    line: Line
+    words: frozenset[str]
+
+
 def supported(
     evidence: Sequence[Evidence], material: Sequence[Line], probe: MediaProbe, seen: Sequence[float]
 ) -> tuple[Evidence, ...]:
     """The evidence that the media bears out. Words that were not said or written are left out; a right quote at a
     wrong time or page gets the right one, or none. `seen`: the times of the pictures that were shown."""
-    checked = [_checked(one, material, probe, seen) for one in evidence]
+    wanted = {one.source for one in evidence}
+    told = [_Told(line, _words(line.text)) for line in material if line.source in wanted]
+    checked = [_checked(one, told, probe, seen) for one in evidence]
     return tuple(one for one in checked if one is not None)
 
 
-def _checked(one: Evidence, material: Sequence[Line], probe: MediaProbe, seen: Sequence[float]) -> Evidence | None:
+def _words(text: str) -> frozenset[str]:
+    return frozenset(_WORD.findall(text.casefold()))
+
+
+def _checked(one: Evidence, told: Sequence[_Told], probe: MediaProbe, seen: Sequence[float]) -> Evidence | None:
     if one.source not in ("transcript", "screen_text", "page"):
         return _within(replace(one, page=None), probe, seen)
-    lines = [line for line in material if line.source == one.source]
-    line = _where_it_stands(one, lines)
-    if line is None:
-        return None
-    if _agrees(one, line):
-        return one
+    line = _where_it_stands(one, [each for each in told if each.line.source == one.source])
+    if line is None or _agrees(one, line):
+        return one if line else None
     return replace(one, start=line.start, end=line.end, page=line.page)
 
 
-def _where_it_stands(one: Evidence, lines: Sequence[Line]) -> Line | None:
-    """The line that holds most of the quote's words: one at the time or page it names, else any."""
-    words = set(_WORD.findall(one.quote.casefold()))
-    for candidates in ([line for line in lines if _agrees(one, line)], lines):
-        best = max(candidates, key=lambda line: _share(words, candidates, line), default=None)
-        if best is not None and words and _share(words, candidates, best) >= SUPPORTED_SHARE:
-            return best
+def _where_it_stands(one: Evidence, told: Sequence[_Told]) -> Line | None:
+    """The line that holds most of the quote's words: one at the time or page it names, else any. Quotes run over the
+    end of a line, so its neighbours count too."""
+    words = _words(one.quote)
+    if not words:
+        return None
+    for there in ([n for n, each in enumerate(told) if _agrees(one, each.line)], range(len(told))):
+        best = max(there, key=lambda n: len(words & told[n].words), default=None)
+        if best is not None:
+            near = frozenset().union(*(each.words for each in told[max(0, best - 1) : best + 2]))
+            if len(words & near) >= SUPPORTED_SHARE * len(words):
+                return told[best].line
     return None
-
-
-def _share(words: set[str], lines: Sequence[Line], line: Line) -> float:
-    """Of the quote's words, those in the line and its neighbours: quotes run over the end of a line."""
-    at = lines.index(line)
-    near = " ".join(neighbour.text for neighbour in lines[max(0, at - 1) : at + 2]).casefold()
-    return len(words & set(_WORD.findall(near))) / len(words) if words else 0.0
 
 
 def _agrees(one: Evidence, line: Line) -> bool:
