@@ -73,8 +73,8 @@ async def _from_video(camera: Camera, duration: float, count: int) -> Extracted:
 
 
 def spread(duration: float, count: int) -> list[float]:
-    """The middles of `count` equal parts."""
-    return [round(duration * (n + 0.5) / count, 3) for n in range(count)] if duration > 0 else [0.0]
+    """The middles of `count` equal parts; fewer where they would fall on the same millisecond."""
+    return list(dict.fromkeys(round(duration * (n + 0.5) / count, 3) for n in range(count))) if duration > 0 else [0.0]
 
 
 async def _take(camera: Camera, moments: Sequence[float], duration: float) -> list[Shot]:

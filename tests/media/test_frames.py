@@ -51,6 +51,14 @@ async def test_frames_tell_their_true_times(extract, clips: Clips, tmp_path: Pat
     assert not notices
 
 
+async def test_as_many_frames_as_there_are_moments(extract, clips: Clips) -> None:
+    """A damaged header may claim next to no time: then the middles of its parts are one and the same."""
+    assert frames.spread(0.000003, 6) == [0.0]
+    clip = clips("plain.mp4")
+    found, _ = await extract(clip, 6)
+    assert len(found) == 6
+
+
 @pytest.mark.parametrize(("name", "size"), [("rotated.mp4", (180, 320)), ("anamorphic.mp4", (428, 180))])
 async def test_pictures_are_as_shown(extract, tmp_path: Path, name: str, size: tuple[int, int]) -> None:
     (frame, *_), _ = await extract(name)
