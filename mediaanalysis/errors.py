@@ -52,6 +52,7 @@ CODES: dict[str, Code] = {
     "deleted": Code(410, "The analysis was deleted"),
     "expired": Code(410, "The file was removed after its retention time"),
     "body_too_large": Code(413, "The body is too large"),
+    "head_too_large": Code(431, "The head of the request is too large"),
     "unsupported_content_type": Code(415, "The content type is not supported"),
     "request_timeout": Code(408, "The body came too slowly", True),
     "range_not_satisfiable": Code(416, "The range lies outside the file"),

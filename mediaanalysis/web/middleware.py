@@ -15,6 +15,7 @@ import logging
 import secrets
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from uuid import UUID, uuid4
 
 from prometheus_client import Histogram
@@ -22,7 +23,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mediaanalysis import log
-from mediaanalysis.errors import MediaAnalysisError, RequestError, StoreError
+from mediaanalysis.errors import CODES, MediaAnalysisError, RequestError, StoreError
 from mediaanalysis.metrics import Metrics
 from mediaanalysis.structs.owners import LOCAL_OWNER
 from mediaanalysis.web import problems
@@ -30,6 +31,8 @@ from mediaanalysis.web import problems
 CLIENT_GONE = 499
 STEP_SECONDS = 60.0
 BODY_GRACE_SECONDS = 30.0
+LINGER_SECONDS = 5.0
+LINGER_BYTES = 16 * 1024 * 1024
 SECURITY_HEADERS = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer")]
 METHODS = frozenset({"GET", "HEAD", "POST", "DELETE", "OPTIONS", "PUT", "PATCH"})
 QUIET_ROUTES = frozenset({"/health", "/health/ready", "/metrics", "/api/media/status/{analysis_id}"})
@@ -132,8 +135,15 @@ class Gate:
         if not isinstance(error, MediaAnalysisError):
             self._log.error("request_failed", exc_info=error, request_id=exchange.request_id)
             error = MediaAnalysisError("Something failed here. The request id finds it in the log.")
-        response = problems.respond(error, exchange.request_id, body_unread=exchange.body_unread)
-        await response(scope, receive, exchange.send)
+        elif CODES[error.code].status in (None, 500):
+            self._log.error("request_failed", exc_info=error, request_id=exchange.request_id)
+        if not exchange.body_unread:
+            await problems.respond(error, exchange.request_id)(scope, receive, exchange.send)
+            return
+        response = problems.respond(error, exchange.request_id, body_unread=True)
+        await response(scope, receive, _unended(exchange.send))
+        await _linger(exchange)
+        await exchange.send({"type": "http.response.body"})
 
     def _record(self, exchange: Exchange, scope: Scope) -> None:
         seconds = time.perf_counter() - exchange.started
@@ -160,6 +170,26 @@ class Gate:
         if key not in self._observers:
             self._observers[key] = self._seconds.labels(method, route, str(status))
         return self._observers[key]
+
+
+def _unended(send: Send) -> Send:
+    """Sends the whole answer and leaves it open."""
+
+    async def send_on(message: Message) -> None:
+        await send({**message, "more_body": True} if message["type"] == "http.response.body" else message)
+
+    return send_on
+
+
+async def _linger(exchange: Exchange) -> None:
+    """Take in more of a body that nobody wants, before the connection ends: the end of a connection with bytes unread
+    is a reset, and a reset may take the answer from a client that is still sending."""
+    taken = 0
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LINGER_SECONDS):
+            while exchange.body_unread and taken < LINGER_BYTES:
+                message = await exchange.receive()
+                taken += len(message.get("body", b""))
 
 
 class Deadline:

@@ -8,9 +8,10 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
+from mediaanalysis.web.connections import Connection
+
 KEEP_ALIVE_SECONDS = 30
 STOP_SECONDS = 5
-HEADER_MAX_BYTES = 32_768
 
 
 class Server(uvicorn.Server):
@@ -21,7 +22,8 @@ class Server(uvicorn.Server):
             uvicorn.Config(
                 application,
                 loop="none",
-                http="httptools",
+                http=Connection,
+                ws="none",
                 lifespan="off",
                 access_log=False,
                 log_config=None,
@@ -29,7 +31,6 @@ class Server(uvicorn.Server):
                 date_header=True,
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=STOP_SECONDS,
-                h11_max_incomplete_event_size=HEADER_MAX_BYTES,
                 proxy_headers=False,
                 backlog=2048,
             )

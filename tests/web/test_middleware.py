@@ -108,6 +108,12 @@ async def test_an_unforeseen_error_is_logged_and_tells_nothing() -> None:
     assert failure["request_id"] == answer.headers["x-request-id"]
 
 
+async def test_a_fault_of_ours_is_logged_even_if_it_has_a_name() -> None:
+    with capture_logs() as lines:
+        assert (await get(failing(StoreError("the database refused (22003)", code="internal")))).status_code == 500
+    assert [line["request_id"] for line in lines if line["event"] == "request_failed"]
+
+
 async def test_an_error_after_the_answer_began_breaks_the_connection() -> None:
     async def break_off(_scope: Scope, _receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})

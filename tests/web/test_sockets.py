@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 from mediaanalysis.services import Services
 from mediaanalysis.settings import Settings
 from mediaanalysis.storage import layout
+from mediaanalysis.web import connections
 from mediaanalysis.web.routes import application
 
 Serving = Callable[[ASGIApp], AbstractAsyncContextManager[tuple[str, int]]]
@@ -103,3 +104,71 @@ async def test_memory_stays_flat_under_a_large_upload(serving: Serving, services
     assert grown_kib < 120 * 1024
     stored = await services.database.pool.fetchval("select size_bytes from media_files")
     assert stored == size
+
+
+async def test_an_answer_reaches_a_client_that_is_still_sending(serving: Serving, app: ASGIApp) -> None:
+    """The end of a connection with bytes unread would be a reset, which may take the answer along."""
+    field = HEAD.replace(b'"file"; filename="a.mp4"', b'"prompt"') + b"x" * 8 * MIB
+    start = b"POST /api/media/analyze HTTP/1.1\r\nHost: a\r\nContent-Type: " + FORM.encode()
+    async with serving(app) as (host, port):
+        reader, writer = await asyncio.open_connection(host, port)
+        writer.write(start + b"\r\nContent-Length: %d\r\n\r\n" % len(field) + field)
+        await writer.drain()
+        await asyncio.sleep(0.1)
+        async with asyncio.timeout(10):
+            answer = await reader.read()
+        writer.close()
+    assert answer.startswith(b"HTTP/1.1 413 ")
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"X-A: " + b"a" * 40_000 + b"\r\n\r\n",
+        b"X-A: a\r\n" * 10_000 + b"\r\n",
+        b"X-A: " + b"a" * 200_000,
+    ],
+)
+async def test_a_head_has_a_bound(serving: Serving, app: ASGIApp, head: bytes) -> None:
+    answer = await exchange(serving, app, b"GET /health HTTP/1.1\r\nHost: a\r\n" + head, until_closed=True)
+    assert answer.startswith(b"HTTP/1.1 431 ")
+    assert msgspec.json.decode(answer.partition(b"\r\n\r\n")[2])["code"] == "head_too_large"
+
+
+async def test_heads_of_requests_on_one_connection_are_not_added_up(serving: Serving, app: ASGIApp) -> None:
+    request = b"GET /health HTTP/1.1\r\nHost: a\r\nX-A: " + b"a" * 20_000
+    answer = await exchange(
+        serving, app, (request + b"\r\n\r\n") * 5 + request + b"\r\nConnection: close\r\n\r\n", until_closed=True
+    )
+    assert answer.count(b"HTTP/1.1 200 ") == 6
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /health HTTP/1.1\r\nHost: a\r\nX", b"GET /health HTTP/1.1\r\n\r\nGET /he"])
+async def test_a_head_must_come_in_time(
+    serving: Serving, app: ASGIApp, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.2)
+    answer = await exchange(serving, app, sent, until_closed=True)
+    assert answer.count(b"HTTP/1.1 200 ") == sent.count(b"\r\n\r\n")
+
+
+async def test_what_is_no_http_gets_a_problem(serving: Serving, app: ASGIApp) -> None:
+    answer = await exchange(serving, app, b"\x16\x03\x01\x00garbage\r\n\r\n", until_closed=True)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert msgspec.json.decode(answer.partition(b"\r\n\r\n")[2])["code"] == "bad_request"
+
+
+async def test_a_body_out_of_frame_gets_a_problem(serving: Serving, app: ASGIApp) -> None:
+    head = b"POST /api/media/analyze HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+    request = head + b"Transfer-Encoding: chunked\r\n\r\nZZ\r\nabc\r\n"
+    answer = await exchange(serving, app, request, until_closed=True)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.count(b"HTTP/1.1") == 1
+
+
+@pytest.mark.parametrize("protocol", [b"websocket", b"h2c"])
+async def test_no_other_protocol_is_spoken(serving: Serving, app: ASGIApp, protocol: bytes) -> None:
+    request = b"GET /health HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: " + protocol
+    keys = b"\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    answer = await exchange(serving, app, request + keys)
+    assert answer.startswith(b"HTTP/1.1 200 ")
