@@ -29,7 +29,7 @@ from processing_jobs own
 where own.request_id = $1 and own.kind = 'analyze' and own.state = 'queued';
 
 -- name: read_pace
--- Median milliseconds of the owner's latest completed analyses, by media type.
+-- Median milliseconds of the owner's latest completed analyses, by media type; no row where none of them was timed.
 -- $1 owner_id uuid
 select kind.media_type, percentile_cont(0.5) within group (order by latest.latency_ms) as latency_ms
 from unnest(enum_range(null::media_type_enum)) as kind (media_type)
@@ -40,4 +40,5 @@ cross join lateral (
     order by coalesce(a.completed_at, '-infinity') desc, a.id desc
     limit 20
 ) latest
-group by kind.media_type;
+group by kind.media_type
+having count(latest.latency_ms) > 0;

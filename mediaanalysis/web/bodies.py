@@ -30,11 +30,17 @@ def content_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-async def chunks(request: Request, max_bytes: int) -> AsyncIterator[bytes]:
-    """The body as it comes. Raises body_too_large as soon as the declared or the real size is over the limit."""
+def declared_bytes(request: Request, max_bytes: int) -> int:
+    """What the body's length is said to be, 0 where nothing is said. Raises body_too_large."""
     declared = request.headers.get("content-length", "")
     size = int(declared) if declared.isdecimal() else 0
     _check_size(size, max_bytes)
+    return size
+
+
+async def chunks(request: Request, max_bytes: int) -> AsyncIterator[bytes]:
+    """The body as it comes. Raises body_too_large as soon as the declared or the real size is over the limit."""
+    declared_bytes(request, max_bytes)
     size = 0
     async for chunk in request.stream():
         size += len(chunk)

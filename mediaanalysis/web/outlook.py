@@ -10,12 +10,15 @@ import math
 import time
 from uuid import UUID
 
-from mediaanalysis.errors import StoreError
+from mediaanalysis import log
 from mediaanalysis.services import Services
 from mediaanalysis.store import operations
 from mediaanalysis.structs.requests import MediaType
 
 FRESH_SECONDS = 5.0
+READ_SECONDS = 1.0
+
+_log = log.get("web")
 
 
 class Outlook:
@@ -37,10 +40,13 @@ class Outlook:
         return self._estimate(self._pace.get(owner, {}), media_type)
 
     async def _read(self, owner: UUID) -> None:
+        """Whatever happens here, the analysis behind it is committed, and its acceptance an answer."""
         try:
-            depth = await operations.queue_depth(self._db)
-            pace = await operations.pace_seconds(self._db, owner)
-        except StoreError:
+            async with asyncio.timeout(READ_SECONDS):
+                depth = await operations.queue_depth(self._db)
+                pace = await operations.pace_seconds(self._db, owner)
+        except Exception as error:  # noqa: BLE001 - see above
+            _log.warning("estimate_failed", error=repr(error))
             return
         if time.monotonic() - self._read_at >= FRESH_SECONDS:
             self._pace.clear()

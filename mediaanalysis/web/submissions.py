@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 from starlette.requests import Request
 
-from mediaanalysis.errors import MediaError, RequestError, StoreError
+from mediaanalysis.errors import MediaError, RequestError
 from mediaanalysis.media.identify import HEAD_BYTES, identify
 from mediaanalysis.services import Services
 from mediaanalysis.storage import layout
@@ -82,15 +82,18 @@ def _digest(value: object) -> str:
 async def received(
     services: Services, request: Request, analysis_id: UUID, required: MediaType
 ) -> AsyncIterator[Submission]:
-    """The checked submission. If what is done inside fails, the upload is removed; but not after a failure of the
-    database, which may have committed: then the sweep of orphans decides."""
+    """The checked submission. If it is refused, its upload is removed; but if what is done inside fails in another
+    way (the database, the time limit), it may have been committed all the same: then the sweep of orphans decides."""
     uploads: list[Upload] = []
     try:
         wanted = await _read(services, request, analysis_id, uploads)
-        yield Submission(_checked(services, wanted, required, bool(uploads)), uploads[0] if uploads else None)
-    except StoreError:
-        raise
+        submission = Submission(_checked(services, wanted, required, bool(uploads)), uploads[0] if uploads else None)
     except BaseException:
+        await discard(services, *uploads)
+        raise
+    try:
+        yield submission
+    except RequestError:
         await discard(services, *uploads)
         raise
 
@@ -120,8 +123,7 @@ async def _read_form(services: Services, request: Request, analysis_id: UUID, up
         services.metrics.upload_bytes.inc(stored.size_bytes)
         uploads.append(Upload(stored, multipart.display_name(part.filename), mime_type))
 
-    declared = request.headers.get("content-length", "")
-    services.storage.check_room(int(declared) if declared.isdecimal() else 0)
+    services.storage.check_room(bodies.declared_bytes(request, limit + FORM_OVERHEAD_BYTES))
     chunks = bodies.chunks(request, limit + FORM_OVERHEAD_BYTES)
     return await multipart.read(chunks, request.headers["content-type"], store)
 

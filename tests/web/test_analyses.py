@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 from uuid import UUID, uuid4
@@ -8,11 +9,15 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
+from mediaanalysis.errors import StoreError
 from mediaanalysis.services import Services
 from mediaanalysis.storage import layout
 from mediaanalysis.storage.storage import Storage
+from mediaanalysis.store import operations
+from mediaanalysis.store.batch import Batch
 from mediaanalysis.store.pool import Database
 from mediaanalysis.structs.owners import LOCAL_OWNER
+from mediaanalysis.web import middleware, outlook
 from mediaanalysis.web.routes import application
 
 URL = "/api/media/analyze"
@@ -126,7 +131,7 @@ async def test_an_endless_body_is_refused_early(client: httpx.AsyncClient) -> No
     answer = await client.post(URL, content=endless(), headers={"content-type": "application/json"})
     assert code(answer) == (413, "body_too_large")
     assert answer.headers["connection"] == "close"
-    assert sent < 3_000_000
+    assert sent < 3_000_000 + middleware.LINGER_BYTES
 
 
 async def test_an_upload_goes_to_storage_and_into_the_row(
@@ -240,6 +245,34 @@ async def test_the_estimate_comes_from_the_queue_and_past_durations(
         assert (await fresh.post("/api/media/audio", json=BODY)).json()["estimated_time"] == 9
 
 
+async def test_there_is_no_estimate_where_nothing_was_timed(
+    client: httpx.AsyncClient, submit: Submit, become: Become, database: Database, services: Services
+) -> None:
+    await become(await submit(), "completed")
+    await database.pool.execute("update media_analysis_requests set latency_ms = null")
+    transport = httpx.ASGITransport(application(services))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as fresh:
+        answer = await fresh.post("/api/media/video", json=BODY)
+    assert (answer.status_code, answer.json()["estimated_time"]) == (202, None)
+
+
+@pytest.mark.parametrize("fault", [ValueError("odd"), StoreError("away"), None])
+async def test_what_is_committed_is_accepted_without_an_estimate(
+    services: Services, monkeypatch: pytest.MonkeyPatch, fault: Exception | None
+) -> None:
+    async def fail(*_: object) -> None:
+        if fault is not None:
+            raise fault
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(outlook, "READ_SECONDS", 0.1)
+    monkeypatch.setattr(operations, "pace_seconds", fail)
+    transport = httpx.ASGITransport(application(services))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as fresh:
+        answer = await fresh.post("/api/media/video", json=BODY)
+    assert (answer.status_code, answer.json()["estimated_time"]) == (202, None)
+
+
 @pytest.mark.parametrize("path", ["status/x", "x", "x/transcript", "x/frames", "x/files/a", "status/" + "9" * 36])
 async def test_ids_that_are_none(client: httpx.AsyncClient, path: str) -> None:
     assert code(await client.get(f"/api/media/{path}")) == (400, "invalid_id")
@@ -291,6 +324,29 @@ async def test_the_result_of_an_unfinished_analysis_says_what_is_known(
     assert (body["status"], body["result_text"], body["files"], body["stages"]) == ("pending", None, [], [])
     assert body["metadata"] == {"mine": [1]}
     assert (body["options"]["frame_count"], body["options"]["read_text"]) == (2, True)
+
+
+@pytest.mark.parametrize("fault", [StoreError("away"), asyncio.CancelledError(), ValueError("odd")])
+async def test_an_upload_that_may_be_committed_is_kept(
+    services: Services, storage: Storage, monkeypatch: pytest.MonkeyPatch, fault: BaseException
+) -> None:
+    """Nobody knows what became of the statement: the analysis may be there, and need its media."""
+
+    async def add(_batch: object, _new: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(Batch, "add", add)
+    transport = httpx.ASGITransport(application(services))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as fresh:
+        with contextlib.suppress(asyncio.CancelledError):
+            await fresh.post(URL, files={"file": ("a.mp4", b"x")}, data={"prompt": "p"})
+    assert len(await stored_keys(storage)) == 1
+
+
+async def test_a_form_that_is_said_to_be_too_large(client: httpx.AsyncClient) -> None:
+    headers = {"content-type": "multipart/form-data; boundary=x", "content-length": str(10**13)}
+    answer = await client.post(URL, content=b"--x", headers=headers)
+    assert code(answer) == (413, "body_too_large")
 
 
 async def test_unreachable_storage_and_full_disk(
