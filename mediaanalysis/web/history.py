@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -21,6 +22,9 @@ from mediaanalysis.web.edge import Edge
 PER_PAGE = 20
 PER_PAGE_MAX = 100
 PAGE_MAX = 1_000_000
+Priority = Annotated[int, Meta(ge=-(2**31), lt=2**31)]
+"""What the database compares priorities with."""
+LAST_MOMENT = datetime.max.replace(tzinfo=UTC)
 LISTED = tuple(status for status in AnalysisStatus if status is not AnalysisStatus.DELETED)
 NAMES = ("page", "per_page", "status", "media_type", "date_from", "date_to", "sort_by", "order", "cursor")
 
@@ -65,13 +69,18 @@ def _query(request: Request) -> Query:
         statuses=(AnalysisStatus(status),) if status else (),
         media_types=(MediaType(media_type),) if media_type else (),
         date_from=date_from,
-        date_to=date_to and date_to + timedelta(microseconds=1),
+        date_to=_following(date_to),
         sort_by=sort_by,
         descending=descending,
         page=parameters.number(request, "page", 1, minimum=1, maximum=PAGE_MAX),
         per_page=parameters.number(request, "per_page", PER_PAGE, minimum=1, maximum=PER_PAGE_MAX),
         after=_after(request, sort_by, descending),
     )
+
+
+def _following(at: datetime | None) -> datetime | None:
+    """The microsecond after, which the filter excludes; None, no limit, after the last that can be written."""
+    return None if at is None or at == LAST_MOMENT else at + timedelta(microseconds=1)
 
 
 def _after(request: Request, sort_by: SortBy, descending: bool) -> Place | None:
@@ -89,7 +98,7 @@ def _after(request: Request, sort_by: SortBy, descending: bool) -> Place | None:
 
 def _fits(cursor: Cursor) -> bool:
     """Whether the place has the value its order needs."""
-    kinds: dict[SortBy, type] = {SortBy.STATUS: AnalysisStatus, SortBy.MEDIA_TYPE: MediaType, SortBy.PRIORITY: int}
+    kinds: dict[SortBy, Any] = {SortBy.STATUS: AnalysisStatus, SortBy.MEDIA_TYPE: MediaType, SortBy.PRIORITY: Priority}
     try:
         msgspec.convert(cursor.after.value, kinds.get(cursor.sort_by, type(None)))
     except msgspec.ValidationError:

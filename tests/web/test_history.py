@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import base64
 from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
 import httpx
+import msgspec
 import pytest
 
 from mediaanalysis.store.pool import Database
@@ -110,6 +112,22 @@ async def test_bad_parameters_are_named(client: httpx.AsyncClient, name: str, va
     answer = await client.get(URL, params={name: value})
     assert (answer.status_code, answer.json()["code"]) == (400, "bad_parameter")
     assert answer.json()["errors"][0]["pointer"] == f"/{name}"
+
+
+@pytest.mark.parametrize("value", ["9999-12-31", "9999-12-31T23:59:59.999999Z", "0001-01-01"])
+async def test_the_first_and_the_last_day_are_dates(client: httpx.AsyncClient, submit: Submit, value: str) -> None:
+    await submit()
+    answer = await client.get(URL, params={"date_to": value})
+    assert answer.json()["pagination"]["total"] == (0 if value.startswith("0") else 1)
+    assert (await client.get(URL, params={"date_from": value})).status_code == 200
+
+
+@pytest.mark.parametrize("value", [2**31, -(2**31) - 1, 2**70, True, 1.5, "3", None])
+async def test_a_cursor_of_no_priority(client: httpx.AsyncClient, value: object) -> None:
+    after = {"id": str(UUID(int=1)), "at": "2026-11-20T00:00:00Z", "value": value}
+    cursor = msgspec.json.encode({"sort_by": "priority", "descending": True, "after": after})
+    answer = await client.get(URL, params={"sort_by": "priority", "cursor": base64.urlsafe_b64encode(cursor).decode()})
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_parameter")
 
 
 async def test_dates_the_wrong_way_round(client: httpx.AsyncClient) -> None:
