@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mediaanalysis.providers.catalogue import Model
-from mediaanalysis.providers.openai_chat import ANSWER_TOKENS, REASONING_TOKENS
+from mediaanalysis.providers.openai_chat import answer_tokens
 from mediaanalysis.providers.wire import Metered
 
 AUDIO_TOKENS_PER_SECOND = 32
@@ -27,11 +27,4 @@ def of_picture(model: Model) -> int:
 
 def of_message(input_tokens: int, model: Model, max_tokens: int | None) -> Metered:
     """For a model that answers with all the tokens it may."""
-    return Metered(input_tokens=input_tokens, output_tokens=answer_tokens(model, max_tokens), seconds=0.0)
-
-
-def answer_tokens(model: Model, max_tokens: int | None) -> int:
-    """What an answer may take, thoughts included."""
-    wanted = max_tokens or ANSWER_TOKENS
-    room = wanted + REASONING_TOKENS if model.reasons else wanted
-    return min(room, model.max_output_tokens or room)
+    return Metered(input_tokens=input_tokens, output_tokens=answer_tokens(max_tokens, model), seconds=0.0)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
+import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import uvloop
 from rich.console import Console
@@ -14,8 +17,11 @@ from mediaanalysis import migrate
 from mediaanalysis.app import database_url, open_services
 from mediaanalysis.errors import MediaAnalysisError
 from mediaanalysis.media import ffmpeg
+from mediaanalysis.providers import credentials
+from mediaanalysis.providers.credentials import Vendors
+from mediaanalysis.providers.trial import Trial, try_all
 from mediaanalysis.services import Services
-from mediaanalysis.settings import Settings, variables
+from mediaanalysis.settings import Settings, read, variables
 from mediaanalysis.storage.disk import DiskState
 from mediaanalysis.store import operations
 
@@ -26,6 +32,7 @@ OLDEST_POSTGRES = 140_000
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--settings", action="store_true", help="only list the settings in force")
+    parser.add_argument("--providers", action="store_true", help="also call each provider that is set up, once")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +50,16 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     console.print(_settings_table(settings))
     if arguments.settings:
         return 0
-    findings = _look(settings)
+    findings, trials = _look(settings, credentials.load(), call=arguments.providers)
     console.print(_findings_table(findings))
+    if arguments.providers:
+        console.print(_trials_table(trials))
+    if any(trial.trouble for trial in trials):
+        return 1
     return 1 if any(finding.fix and not finding.warning for finding in findings) else 0
 
 
-def _look(settings: Settings) -> list[Finding]:
+def _look(settings: Settings, vendors: Vendors, *, call: bool) -> tuple[list[Finding], list[Trial]]:
     try:
         with database_url(settings) as dsn:
             missing = migrate.pending(dsn)
@@ -57,18 +68,20 @@ def _look(settings: Settings) -> list[Finding]:
                 if not missing
                 else Finding("schema", f"lacks {', '.join(missing)}", "run `mediaanalysis migrate`")
             )
-            return [schema, *uvloop.run(_look_inside(settings, dsn))]
+            findings, trials = uvloop.run(_look_inside(settings, dsn, vendors, call=call))
+            return [schema, *findings], trials
     except MediaAnalysisError as error:
-        return [
-            Finding(
-                "database", error.detail, "start PostgreSQL, or correct DATABASE_URL; without it the embedded one runs"
-            )
-        ]
+        fix = "start PostgreSQL, or correct DATABASE_URL; without it the embedded one runs"
+        return [Finding("database", error.detail, fix)], []
 
 
-async def _look_inside(settings: Settings, dsn: str) -> list[Finding]:
-    async with open_services(settings, dsn) as services:
-        return [await _checked(subject, check, services) for subject, check in CHECKS.items()]
+async def _look_inside(
+    settings: Settings, dsn: str, vendors: Vendors, *, call: bool
+) -> tuple[list[Finding], list[Trial]]:
+    async with open_services(settings, dsn, vendors) as services:
+        findings = [await _checked(subject, check, services) for subject, check in CHECKS.items()]
+        with tempfile.TemporaryDirectory() as folder:
+            return findings, await try_all(services.providers, Path(folder)) if call else []
 
 
 async def _checked(subject: str, check: Callable[[Services], Awaitable[Finding]], services: Services) -> Finding:
@@ -134,6 +147,20 @@ def _settings_table(settings: Settings) -> Table:
         value = getattr(settings, field)
         shown = "***" if variable.secret and value else ", ".join(value) if isinstance(value, tuple) else str(value)
         table.add_row(variable.name, "" if value is None else shown, variable.about)
+    for variable in credentials.variables():
+        value = read(os.environ, variable)
+        table.add_row(variable.name, "***" if variable.secret and value else value or "", variable.about)
+    return table
+
+
+def _trials_table(trials: list[Trial]) -> Table:
+    columns = ("", "provider", "model", "for", "ms", "USD", "takes at most", "trouble")
+    table = Table(*columns, title="Providers, called once", title_justify="left")
+    for one in trials:
+        cost = "unknown" if one.cost_usd is None else f"{one.cost_usd:.6f}"
+        latency = "" if one.latency_ms is None else str(one.latency_ms)
+        mark = "FIX" if one.trouble else "ok"
+        table.add_row(mark, one.provider, one.model, one.operation, latency, cost, one.limits, one.trouble or "")
     return table
 
 

@@ -17,7 +17,7 @@ from mediaanalysis.providers.credentials import Account
 from mediaanalysis.providers.failures import Failure, Kind
 from mediaanalysis.providers.fields import Object, count, mapping, mappings, text
 from mediaanalysis.providers.gemini_hearing import heard_by_prompt, heard_by_transcriber, hearing_config
-from mediaanalysis.providers.openai_chat import encoded_image, tokens, work_seconds
+from mediaanalysis.providers.openai_chat import answer_tokens, encoded_image, work_seconds
 from mediaanalysis.providers.vertex_token import VertexToken
 from mediaanalysis.providers.wire import Clip, Heard, Message, Metered, Said
 
@@ -121,7 +121,7 @@ async def _body(message: Message, model: Model) -> dict[str, Any]:
             parts.append({"text": image.caption})
         parts.append({"inlineData": {"mimeType": image.mime_type, "data": data}})
     parts.append({"text": message.text})
-    config: dict[str, Any] = {"maxOutputTokens": tokens(message, model)}
+    config: dict[str, Any] = {"maxOutputTokens": answer_tokens(message.max_tokens, model)}
     if model.extra.get("thinkingLevel"):
         config["thinkingConfig"] = {"thinkingLevel": model.extra["thinkingLevel"]}
     if message.temperature is not None:

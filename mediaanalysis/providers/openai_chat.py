@@ -38,7 +38,7 @@ class OpenAIChat:
         body = {
             "model": model.name,
             "messages": await _messages(message, model),
-            model.token_field: tokens(message, model),
+            model.token_field: answer_tokens(message.max_tokens, model),
             **self._options(message, model),
             **model.extra,
         }
@@ -113,16 +113,16 @@ def _metered(body: Object) -> Metered:
     )
 
 
-def tokens(message: Message, model: Model) -> int:
-    """The limit of the answer, with room for thinking, within what the model may say."""
-    wanted = message.max_tokens or ANSWER_TOKENS
+def answer_tokens(max_tokens: int | None, model: Model) -> int:
+    """The limit of an answer, with room for thinking, within what the model may say."""
+    wanted = max_tokens or ANSWER_TOKENS
     thinks = model.reasons or "thinkingLevel" in model.extra
     room = wanted + REASONING_TOKENS if thinks else wanted
     return min(room, model.max_output_tokens or room)
 
 
 def work_seconds(message: Message, model: Model) -> float:
-    return 60 + 2 * len(message.images) + tokens(message, model) / TOKENS_PER_SECOND
+    return 60 + 2 * len(message.images) + answer_tokens(message.max_tokens, model) / TOKENS_PER_SECOND
 
 
 async def _messages(message: Message, model: Model) -> list[dict[str, Any]]:

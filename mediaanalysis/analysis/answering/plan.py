@@ -12,6 +12,7 @@ from mediaanalysis.analysis import prices
 from mediaanalysis.analysis.answering.asking import ANSWER_FORM, ROLE
 from mediaanalysis.analysis.answering.material import Line, parts, tokens
 from mediaanalysis.providers.catalogue import Model
+from mediaanalysis.providers.openai_chat import answer_tokens
 
 UNKNOWN_CONTEXT_TOKENS = 32_000
 USED_SHARE = 0.9
@@ -58,7 +59,7 @@ def plan(prompt: str, material: Sequence[Line], pictures: int, models: Sequence[
 def _room(model: Model, prompt: str, max_tokens: int | None) -> int:
     """Tokens of the context that are left for pictures and material."""
     context = int(USED_SHARE * (model.context_tokens or UNKNOWN_CONTEXT_TOKENS))
-    answer = min(prices.answer_tokens(model, max_tokens), context // 2)
+    answer = min(answer_tokens(max_tokens, model), context // 2)
     return context - answer - tokens(ROLE) - tokens(ANSWER_FORM) - 200 - tokens(prompt)
 
 
