@@ -39,27 +39,22 @@ async def converse(
     context: Context, part: Part, message: Message, chain: Sequence[Candidate], read: Callable[[str], Read]
 ) -> tuple[Read, Understood]:
     """The reply to a message, as `read` understands it: kept from an earlier attempt, or asked for now."""
-    talk = _Talk(context, message, read)
 
-    async def run() -> tuple[Understood, Sequence[Call]]:
-        try:
-            return await talk.through(chain), talk.calls
-        except ProviderError as error:
-            error.calls = tuple(talk.calls)
-            raise
+    async def run(calls: list[Call]) -> Understood:
+        return await _Talk(context, message, read, calls).through(chain)
 
     understood = await pass_part(context, part, Understood, run)
     return understood.reading, understood
 
 
 class _Talk:
-    """One message under way; `calls` are all that it took."""
+    """One message under way; `calls` gets all that it takes."""
 
-    def __init__(self, context: Context, message: Message, read: Callable[[str], Any]) -> None:
+    def __init__(self, context: Context, message: Message, read: Callable[[str], Any], calls: list[Call]) -> None:
         self._context = context
         self._message = message
         self._read = read
-        self.calls: list[Call] = []
+        self._calls = calls
 
     async def through(self, chain: Sequence[Candidate]) -> Understood:
         """Raises ProviderError where nobody gives a reply that can be read."""
@@ -88,17 +83,8 @@ class _Talk:
             return None
 
     async def _say(self, message: Message, chain: Sequence[Candidate]) -> Reply:
-        calls: Sequence[Call] = ()
         async with reserved(self._context, chain, self._size(message, chain)) as able:
-            try:
-                reply = await self._context.services.providers.say(message, able)
-                calls = reply.calls
-            except ProviderError as error:
-                calls = error.calls
-                raise
-            finally:
-                self.calls += [replace(call, attempt=len(self.calls) + n) for n, call in enumerate(calls, start=1)]
-        return reply
+            return await self._context.services.providers.say(message, able, self._calls)
 
     def _size(self, message: Message, chain: Sequence[Candidate]) -> Metered:
         """At most, by the dearest of them."""

@@ -17,9 +17,9 @@ from msgspec import Struct
 from mediaanalysis import log
 from mediaanalysis.analysis.context import Context
 from mediaanalysis.analysis.stage import Stage
-from mediaanalysis.errors import MediaAnalysisError, ProviderError, StaleJob
+from mediaanalysis.errors import MediaAnalysisError, StaleJob
 from mediaanalysis.store import provider_calls, stages
-from mediaanalysis.store.pool import Connection
+from mediaanalysis.store.pool import Db
 from mediaanalysis.store.stages import Reusable, StageEnd
 from mediaanalysis.structs.usage import Call, total
 
@@ -41,8 +41,8 @@ class Part(Struct, frozen=True):
         return sha256(msgspec.json.encode(named, order="deterministic")).hexdigest()
 
 
-Run = Callable[[], Awaitable[tuple[Output, Sequence[Call]]]]
-"""Does a part; returns its output, and the calls it took. A ProviderError carries the calls made in vain."""
+Run = Callable[[list[Call]], Awaitable[Output]]
+"""Does a part. The list it is given gets each call of a provider as it ends, whatever comes of the part."""
 
 
 async def pass_part(context: Context, part: Part, output: type[Output], run: Run[Output]) -> Output:
@@ -55,11 +55,15 @@ async def pass_part(context: Context, part: Part, output: type[Output], run: Run
     started = time.monotonic()
     if not await stages.start(context.db, analysis.id, context.job, part.stage.name, key, part.number):
         raise StaleJob("the job was taken away from this worker")
+    calls: list[Call] = []
     try:
-        given, calls = await run()
+        given = await run(calls)
     except MediaAnalysisError as error:
         end = StageEnd.failed(part.stage.name, key, error.code, _milliseconds(started), part.number)
-        await _keep(context, part, end, error.calls if isinstance(error, ProviderError) else ())
+        await _keep(context, part, end, calls)
+        raise
+    except asyncio.CancelledError:
+        await asyncio.shield(_record(context.db, context, part, calls))
         raise
     await _keep(context, part, _done(part, key, given, calls, started), calls)
     return given
@@ -101,14 +105,14 @@ async def _keep(context: Context, part: Part, end: StageEnd, calls: Sequence[Cal
 
 async def _written(context: Context, part: Part, end: StageEnd, calls: Sequence[Call]) -> bool:
     async with context.services.database.transaction() as connection:
-        await record(connection, context, part, calls)
+        await _record(connection, context, part, calls)
         return await stages.finish(connection, context.analysis.id, context.job, end)
 
 
-async def record(connection: Connection, context: Context, part: Part, calls: Sequence[Call]) -> None:
+async def _record(db: Db, context: Context, part: Part, calls: Sequence[Call]) -> None:
     """Put calls on record."""
     for call in calls:
-        await provider_calls.add(connection, context.analysis.id, part.stage.name, part.number, call)
+        await provider_calls.add(db, context.analysis.id, part.stage.name, part.number, call)
 
 
 def _milliseconds(started: float) -> int:

@@ -126,26 +126,26 @@ async def _hear_part(
     config = context.analysis.config
     parameters = (part.span, [one.label for one in vendors], falls_back, config.language, config.transcription_model)
 
-    async def run() -> tuple[Transcript, Sequence[Call]]:
+    async def run(calls: list[Call]) -> Transcript:
         try:
-            heard = await _ask(context, part, vendors)
+            heard = await _ask(context, part, vendors, calls)
         except ProviderError as error:
             if not falls_back or not error.retryable:
                 raise
             speech = [span for span in track.speech if span.end > part.span.start and span.start < part.span.end]
-            return await _hear_here(context, track, speech, _unheard), error.calls
-        return msgspec.structs.replace(placed(heard, part.span, track.speech), calls=()), heard.calls
+            return await _hear_here(context, track, speech, _unheard)
+        return msgspec.structs.replace(placed(heard, part.span, track.speech), calls=())
 
     return await pass_part(context, Part(TRANSCRIBE, part.number, parameters), Transcript, run)
 
 
-async def _ask(context: Context, part: PartOfTalk, vendors: Sequence[Candidate]) -> Transcript:
+async def _ask(context: Context, part: PartOfTalk, vendors: Sequence[Candidate], calls: list[Call]) -> Transcript:
     """One call of whoever takes it, its times from the start of the part."""
     seconds = part.span.end - part.span.start
     async with reserved(context, vendors, of_sound(seconds)) as able:
         path = part.file or await _cut(context, part)
         clip = Clip(path, MIME_TYPES[part.form], seconds, path.stat().st_size, context.analysis.config.language)
-        heard = await context.services.providers.hear(clip, able)
+        heard = await context.services.providers.hear(clip, able, calls)
     return heard.transcript
 
 

@@ -26,7 +26,7 @@ from mediaanalysis.structs.usage import Call
 Result = TypeVar("Result")
 
 TRIES = 3
-"""Calls of one candidate for one request."""
+"""Calls of one candidate for one request, besides those that only met somebody busy."""
 WAIT_SECONDS = 30.0
 """Waited in all for one request, holding its slot; longer waits are the queue's."""
 BACKOFF_FIRST_SECONDS = 0.5
@@ -65,15 +65,19 @@ class Chain:
         self._breakers: dict[str, Breaker] = {}
 
     async def first(
-        self, candidates: Sequence[Candidate], call: Callable[[Candidate], Awaitable[Taken[Result]]]
+        self,
+        candidates: Sequence[Candidate],
+        call: Callable[[Candidate], Awaitable[Taken[Result]]],
+        calls: list[Call] | None = None,
     ) -> tuple[Candidate, Result, tuple[Call, ...]]:
-        """The first result, who gave it, and the path taken.
+        """The first result, who gave it, and the path taken; `calls` is lengthened by it as calls end, one that is cut
+        off by cancelling too.
 
         What is wrong with the request or the key is raised at once, and the last failure where nobody is left; both
         carry the path in `calls`. Where any failure was temporary the error is retryable, with the shortest wait
         that was asked for.
         """
-        request = _Request(call)
+        request = _Request(call, [] if calls is None else calls)
         left = list(candidates)
         while True:
             failures: dict[str, Failure] = {}
@@ -99,11 +103,12 @@ class Chain:
                 return _left_alone(candidate, "asked to be left alone", pause)
             if not breaker.allows():
                 return _left_alone(candidate, "failed too often", max(1.0, breaker.retry_after_seconds))
-            request.tries[candidate.label] = request.tries.get(candidate.label, 0) + 1
             got = await self._call(request, candidate, breaker)
         if isinstance(got, Failure) and got.kind in {Kind.BUSY, Kind.QUOTA}:
             pause = got.retry_after_seconds or BUSY_SECONDS
             await self._cooling.cool(candidate.provider, pause, f"{got.kind}: {got.detail}")
+        else:
+            request.tries[candidate.label] = request.tries.get(candidate.label, 0) + 1
         return got
 
     async def _call(self, request: _Request[Result], candidate: Candidate, breaker: Breaker) -> Taken[Result] | Failure:
@@ -115,7 +120,9 @@ class Chain:
             got = failure
         except BaseException:
             breaker.abandoned()
-            self._observe(candidate, "failed", started)
+            cut_off = Failure(Kind.CANCELLED, "cut off before its end", provider=candidate.provider)
+            request.calls.append(_record(candidate, cut_off, len(request.calls) + 1, started))
+            self._observe(candidate, "cancelled", started)
             raise
         if isinstance(got, Failure) and got.effect.sick:
             breaker.failed()

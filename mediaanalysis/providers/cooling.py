@@ -37,8 +37,13 @@ class Cooling:
         self._asked_at = float("-inf")
 
     async def cool(self, provider: str, seconds: float, reason: str) -> None:
-        """Never shortens a longer pause. A store that is away is no reason to fail: this process knows anyway."""
+        """Never shortens a longer pause. A store that is away is no reason to fail: this process knows anyway.
+
+        A pause that is over before others would ask is not told.
+        """
         self._until[provider] = max(self._until.get(provider, 0), self._clock() + seconds)
+        if seconds < ASK_EVERY_SECONDS:
+            return
         try:
             await self._tell(provider, seconds, reason)
         except MediaAnalysisError as error:

@@ -26,6 +26,7 @@ class Kind(StrEnum):
     FAILED = "failed"  # the vendor's fault, or the network's
     TIMEOUT = "timeout"
     UNUSABLE = "unusable"  # an answer came, and it is none
+    CANCELLED = "cancelled"  # by us: nobody waits for it any more
 
 
 class Effect(NamedTuple):
@@ -46,6 +47,7 @@ EFFECTS: dict[Kind, Effect] = {
     Kind.FAILED: Effect("provider_failed", next_one=True, temporary=True, sick=True),
     Kind.TIMEOUT: Effect("provider_failed", next_one=True, temporary=True, sick=True),
     Kind.UNUSABLE: Effect("provider_failed", next_one=True, temporary=True, sick=True),
+    Kind.CANCELLED: Effect("provider_failed", next_one=False, temporary=True, sick=False),
 }
 
 BY_STATUS: dict[int, Kind] = {

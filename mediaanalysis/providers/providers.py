@@ -27,6 +27,7 @@ from mediaanalysis.settings import Settings
 from mediaanalysis.structs.answers import Answer, AnswerRequest, TranscriptionRequest
 from mediaanalysis.structs.requests import Config
 from mediaanalysis.structs.transcript import Transcript
+from mediaanalysis.structs.usage import Call
 
 OnProgress = Callable[[float], Awaitable[None]]
 
@@ -110,25 +111,29 @@ class Providers:
         """Whether one of those who may answer looks at pictures."""
         return any(one.model.sees for one in self.answer_chain(config, pictures=True))
 
-    async def hear(self, clip: Clip, chain: Sequence[Candidate]) -> Hearing:
-        """What a vendor of the chain hears in the clip. Raises ProviderError, whose `calls` are the path taken."""
+    async def hear(self, clip: Clip, chain: Sequence[Candidate], calls: list[Call] | None = None) -> Hearing:
+        """What a vendor of the chain hears in the clip. Raises ProviderError, whose `calls` are the path taken.
+
+        A list given as `calls` gets each call as it ends, however this one ends.
+        """
 
         async def call(candidate: Candidate) -> Taken[Heard]:
             heard = await self._ears[candidate.provider].hear(clip, candidate.model)
             return Taken(heard, heard.metered, heard.request_id)
 
-        candidate, heard, calls = await self._chain.first(chain, call)
-        return Hearing(transcript(candidate, clip, heard, calls), heard.duration_seconds)
+        candidate, heard, taken = await self._chain.first(chain, call, calls)
+        return Hearing(transcript(candidate, clip, heard, taken), heard.duration_seconds)
 
-    async def say(self, message: Message, chain: Sequence[Candidate]) -> Reply:
-        """What a vendor of the chain answers. Raises ProviderError, whose `calls` are the path taken."""
+    async def say(self, message: Message, chain: Sequence[Candidate], calls: list[Call] | None = None) -> Reply:
+        """What a vendor of the chain answers. Raises ProviderError, whose `calls` are the path taken; `calls` as in
+        `hear`."""
 
         async def call(candidate: Candidate) -> Taken[Said]:
             said = await self._mouths[candidate.provider].say(message, candidate.model)
             return Taken(said, said.metered, said.request_id)
 
-        candidate, said, calls = await self._chain.first(chain, call)
-        return Reply(said.text, candidate.provider, candidate.model.name, said.cut, calls)
+        candidate, said, taken = await self._chain.first(chain, call, calls)
+        return Reply(said.text, candidate.provider, candidate.model.name, said.cut, taken)
 
     async def transcribe(self, request: TranscriptionRequest, config: Config, *, on_progress: OnProgress) -> Transcript:
         """What is said in the speech spans, by the local provider. `on_progress` is told a fraction, 0 to 1.

@@ -17,8 +17,8 @@ class Call(Struct, frozen=True):
     """One call of a provider's model, whatever came of it: what was billed counts, also where nothing was gained.
 
     `operation` is transcription or answer. `outcome` is `done`, or why not: rejected, refused, credentials, quota,
-    busy, failed, timeout, unusable. `attempt` counts from 1 over all calls made for the same request, whoever was
-    called. `cost_usd` None: unknown, because there is no price or no answer came back.
+    busy, failed, timeout, unusable, cancelled. `attempt` counts from 1 over all calls made for the same request,
+    whoever was called. `cost_usd` None: unknown, because there is no price or no answer came back.
     """
 
     provider: str

@@ -1,4 +1,4 @@
-"""Program: one request as JSON in its argument, one answer as JSON on stdout. Looks into images, shrinks, draws the sheet.
+"""Program: one request as JSON in its argument, one answer as JSON on stdout. Looks into images, draws the sheet.
 
 What it writes is drawn anew as plain RGB JPEG: no position, name or thumbnail of the original is carried over.
 """

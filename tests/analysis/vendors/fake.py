@@ -37,6 +37,15 @@ max_bytes = 25_000_000
 price = { date = "2026-11-20", per_minute = 0.006 }
 
 [[fake.models]]
+name = "patient-ears"
+operation = "transcription"
+words = true
+style = "verbose_json"
+max_seconds = 600
+max_bytes = 25_000_000
+price = { date = "2026-11-20", per_minute = 0.006 }
+
+[[fake.models]]
 name = "unpriced-ears"
 operation = "transcription"
 words = true

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 
+from tests.analysis.conftest import finished
 from tests.analysis.vendors.conftest import Analyze
-from tests.analysis.vendors.fake import Vendor
+from tests.analysis.vendors.fake import GOOD, Asked, Vendor, said
 
 
 async def test_a_new_prompt_pays_for_the_answer_only(analyze: Analyze, vendor: Vendor, talk: Path) -> None:
@@ -55,3 +59,27 @@ async def test_no_limit_can_be_kept_to_at_unknown_prices(analyze: Analyze, vendo
     result = await analyze(talk, config={"transcription_model": "unpriced-ears", "max_cost_usd": 5})
     assert (result["error_code"], vendor.heard) == ("budget_exceeded", [])
     assert "not known" in result["error_message"]
+
+
+async def test_a_call_that_is_cut_off_is_on_record(
+    vendor_client: httpx.AsyncClient, vendor: Vendor, document: Callable[[str], Path]
+) -> None:
+    called = asyncio.Event()
+
+    async def hang(_: Asked) -> httpx.Response:
+        called.set()
+        await asyncio.sleep(60)
+        return said(GOOD)
+
+    vendor.say = hang
+    files = {"file": ("text.txt", document("Short.").read_bytes())}
+    accepted = await vendor_client.post("/api/media/analyze", data={"prompt": "Why?"}, files=files)
+    analysis_id = accepted.json()["analysis_id"]
+    await called.wait()
+    assert (await vendor_client.post(f"/api/media/{analysis_id}/cancel")).status_code == 202
+    result = await finished(vendor_client, analysis_id)
+    assert result["status"] == "cancelled"
+    while not result["calls"]:
+        result = (await vendor_client.get(f"/api/media/{analysis_id}")).json()
+    [call] = result["calls"]
+    assert (call["outcome"], call["cost_usd"], call["billed"]) == ("cancelled", None, True)
