@@ -84,7 +84,7 @@ def _done(stage: Stage[Output], key: str, produced: Produced[Output], watch: _St
     return StageEnd(
         stage=stage.name,
         state="done",
-        input_key=key,
+        input_key=key if stage.reusable(produced.output) else None,
         output=msgspec.to_builtins(produced.output),
         provider=ledger.provider,
         model=ledger.model,

@@ -50,7 +50,7 @@ def _nothing(_context: Context) -> object:
     return None
 
 
-def _always(_context: Context) -> bool:
+def _always(_: Any) -> bool:
     return True
 
 
@@ -60,7 +60,8 @@ class Stage(Generic[Output]):
 
     Raise `version` when the same inputs give another output. `warning` is the code under which a failure lets the
     analysis go on without this stage; None: the analysis fails. `record` writes the stage's own rows in the
-    transaction of its checkpoint. `file_kind` is the kind of the files it keeps.
+    transaction of its checkpoint. `file_kind` is the kind of the files it keeps. What is not `reusable` (another
+    attempt may give more) is no checkpoint: it is done again when it is needed again.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Stage(Generic[Output]):
     wanted: Callable[[Context], bool] = _always
     warning: str | None = None
     file_kind: str | None = None
+    reusable: Callable[[Output], bool] = _always
     record: Callable[[Connection, Context, Output], Awaitable[None]] | None = field(default=None)
 
     def input_key(self, context: Context) -> str:

@@ -194,5 +194,6 @@ TRANSCRIBE = Stage(
     parameters=_parameters,
     wanted=_wanted,
     warning="transcription_failed",
+    reusable=lambda transcript: not transcript.gaps,
     record=_record,
 )

@@ -25,11 +25,14 @@ class Reusable(Struct, frozen=True):
 
 
 class StageEnd(Struct, frozen=True, kw_only=True):
-    """How a stage ended. `cost_usd` None means unknown; `output` must be there for `done` and `reused`, may be null."""
+    """How a stage ended. `cost_usd` None means unknown; `output` must be there for `done` and `reused`, may be null.
+
+    Without `input_key` it cannot be taken over by anybody.
+    """
 
     stage: str
     state: str
-    input_key: str
+    input_key: str | None
     chunk: int = 0
     output: Any = None
     provider: str | None = None

@@ -71,6 +71,10 @@ async def test_a_part_lost_for_good_leaves_a_gap_where_that_may_be(
     assert "bad audio" in gap["reason"]
     assert gap["end"] - gap["start"] > 30
     assert [warning["code"] for warning in result["warnings"]] == ["part_lost"]
+    vendor.hear = transcript
+    again = await analyze(source_analysis_id=result["analysis_id"], prompt="Again?", options={"partial": True})
+    assert again["transcript"]["gaps"] == []
+    assert [clip.samples_hash for clip in vendor.heard[4:]] == refused
 
 
 async def test_sound_without_speech_is_neither_sent_nor_billed(
