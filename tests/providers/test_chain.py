@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mediaanalysis.errors import ProviderError
+from mediaanalysis.errors import ProviderError, StoreError
 from mediaanalysis.metrics import Metrics
 from mediaanalysis.providers.catalogue import Model, Operation, Price
 from mediaanalysis.providers.chain import TRIES, Chain, Taken
@@ -207,3 +207,36 @@ async def test_no_more_calls_at_once_than_the_provider_takes() -> None:
     waiting = chain()
     await asyncio.gather(*(waiting.first([A], call) for _ in range(10)))
     assert most == 2
+
+
+async def test_meeting_somebody_busy_takes_no_try_but_waiting_ends(slept: Slept) -> None:
+    waiting = chain(Cooling(clock=lambda: sum(slept)))
+    busy = failing(Kind.BUSY, retry_after_seconds=2.0)
+    _, value, calls = await waiting.first([A], playing({"a": [busy] * 10 + ["yes"]}))
+    assert (value, len(calls), sum(slept)) == ("yes", 11, 20.0)
+    with pytest.raises(ProviderError) as raised:
+        await waiting.first([A], playing({"a": [busy] * 100}))
+    assert raised.value.retry_after_seconds == 2.0
+    assert len(raised.value.calls) == 16
+
+
+async def test_short_pauses_are_nobody_elses_business() -> None:
+    told: list[float] = []
+
+    async def tell(_provider: str, seconds: float, _reason: str) -> None:
+        told.append(seconds)
+
+    cooling = Cooling(tell, clock=lambda: 0.0)
+    await cooling.cool("a", 0.2, "busy")
+    await cooling.cool("a", 5.0, "busy")
+    assert told == [5.0]
+    assert await cooling.remaining_seconds("a") == 5.0
+
+
+async def test_a_store_that_is_away_hinders_no_call() -> None:
+    async def away(*_: object) -> Any:
+        raise StoreError("away")
+
+    cooling = Cooling(away, away, clock=lambda: 0.0)
+    await cooling.cool("a", 5.0, "busy")
+    assert await cooling.remaining_seconds("a") == 5.0
