@@ -7,6 +7,7 @@ import sys
 
 PARTS = {
     "media": "frames and a contact sheet of a ten minute film, against the best single ffmpeg command",
+    "providers": "what a call of a provider costs this process; a talk of an hour",
     "service": "memory at rest, the longest block of the event loop under work, 2 GB through the front door",
     "web": "accepting, polling and history, against floors",
     "queue": "jobs, pick-up, claims and rescue, against a floor and peers",

@@ -43,7 +43,7 @@ async def _soak(dsn: str, folder: Path, weather: Weather, documents: int, talks:
 
 
 def _check(results: list[dict[str, Any]], weather: Weather) -> None:
-    assert Counter(result["status"] for result in results) == {"completed": len(results)}
+    assert [(one["error_message"], one["calls"]) for one in results if one["status"] != "completed"] == []
     assert {count for what, count in weather.served.items() if what != "repair"} == {1}
     for index, result in enumerate(results):
         assert result["result_text"] == f"Question {index}"
