@@ -90,6 +90,7 @@ class Provider(Struct, frozen=True, forbid_unknown_fields=True):
 
     `keys` are the variables that may hold its key, the first that is set wins; `base_url_variable` moves it
     elsewhere. `any_model`: models that are not listed may be named, at unknown prices. `calls`: at once, per process.
+    `tokens_per_second`: its slowest pace; a call that takes longer is given up.
     """
 
     name: str
@@ -103,6 +104,7 @@ class Provider(Struct, frozen=True, forbid_unknown_fields=True):
     key_optional: bool = False
     any_model: bool = False
     calls: Count = 4
+    tokens_per_second: Count = 25
 
     def protocol(self, operation: Operation) -> str | None:
         return self.transcription if operation is Operation.TRANSCRIPTION else self.answer

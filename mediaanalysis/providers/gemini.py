@@ -34,7 +34,8 @@ class Gemini:
         self._token = VertexToken(account.google, account.provider.name) if account.google else None
 
     async def say(self, message: Message, model: Model) -> Said:
-        answer = await self._generate(model, await _body(message, model), work_seconds(message, model))
+        seconds = work_seconds(message, model, self._account.provider.tokens_per_second)
+        answer = await self._generate(model, await _body(message, model), seconds)
         metered = metered_of(answer.body)
         said = _text(self._candidate(answer, metered))
         if not said:

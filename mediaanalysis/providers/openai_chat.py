@@ -23,8 +23,9 @@ ANSWER_TOKENS = 4096
 """Where neither the request nor the model says more; some servers demand a number."""
 REASONING_TOKENS = 16_384
 """Room for thinking, which counts against the limit: without it the answer may come out empty."""
-TOKENS_PER_SECOND = 25
-"""A slow model's pace: how long an answer may take."""
+THOUGHTS_PER_SECOND = 100
+"""Thinking is quicker than its room is large."""
+WORK_MAX_SECONDS = 900.0
 THINKING = re.compile(r"\A\s*<think(?:ing)?>.*?</think(?:ing)?>\s*", re.DOTALL | re.IGNORECASE)
 UNOPENED = re.compile(r"\A.*?</think(?:ing)?>\s*", re.DOTALL | re.IGNORECASE)
 
@@ -42,7 +43,8 @@ class OpenAIChat:
             **self._options(message, model),
             **model.extra,
         }
-        post = Post("/chat/completions", body, work_seconds(message, model), headers=bearer(self._account))
+        seconds = work_seconds(message, model, self._account.provider.tokens_per_second)
+        post = Post("/chat/completions", body, seconds, headers=bearer(self._account))
         return self._said(await self._client.send(self._account, post))
 
     def _options(self, message: Message, model: Model) -> dict[str, Any]:
@@ -121,8 +123,12 @@ def answer_tokens(max_tokens: int | None, model: Model) -> int:
     return min(room, model.max_output_tokens or room)
 
 
-def work_seconds(message: Message, model: Model) -> float:
-    return 60 + 2 * len(message.images) + answer_tokens(message.max_tokens, model) / TOKENS_PER_SECOND
+def work_seconds(message: Message, model: Model, tokens_per_second: int) -> float:
+    """How long an answer may take: some time for the beginning and each picture, then its length at a slow pace."""
+    room = answer_tokens(message.max_tokens, model)
+    written = min(room, message.max_tokens or ANSWER_TOKENS)
+    seconds = 60 + 2 * len(message.images) + written / tokens_per_second + (room - written) / THOUGHTS_PER_SECOND
+    return min(seconds, WORK_MAX_SECONDS)
 
 
 async def _messages(message: Message, model: Model) -> list[dict[str, Any]]:

@@ -107,10 +107,6 @@ class Providers:
         """`provider/model` of those who may be tried: what an answer depends on."""
         return [one.label for group in offered(self._vendors, _answering(config)) for one in group[:1]]
 
-    def sees(self, config: Config) -> bool:
-        """Whether one of those who may answer looks at pictures."""
-        return any(one.model.sees for one in self.answer_chain(config, pictures=True))
-
     async def hear(self, clip: Clip, chain: Sequence[Candidate], calls: list[Call] | None = None) -> Hearing:
         """What a vendor of the chain hears in the clip. Raises ProviderError, whose `calls` are the path taken.
 

@@ -35,7 +35,7 @@ def test_local_is_there_without_any_key(providers: Providers) -> None:
     assert providers.names() == {"transcription": ["local"], "answer": ["local"]}
     assert providers.transcribers(Config()) == ["local/pocketsphinx-en-us"]
     assert providers.answerers(Config()) == ["local/extractive-1"]
-    assert not providers.sees(Config())
+    assert not any(one.model.sees for one in providers.answer_chain(Config(), pictures=True))
 
 
 def test_a_request_may_name_what_is_there(providers: Providers) -> None:
