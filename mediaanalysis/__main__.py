@@ -6,6 +6,7 @@ Exit codes: 0 done · 1 an error, said in one line · 2 wrong usage · 3 the ana
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -27,14 +28,24 @@ COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parse(argv)
     try:
-        loaded = settings.load()
-        log.configure(style=loaded.log_format, level=loaded.log_level)
-        return int(COMMANDS[arguments.command].run(arguments, loaded))
+        return _run(arguments)
     except MediaAnalysisError as error:
         print(f"mediaanalysis: {error.detail}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        # Whoever read our output (`| head`) has left. What is still buffered must not fail again at the exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    loaded = settings.load()
+    log.configure(style=loaded.log_format, level=loaded.log_level)
+    code = int(COMMANDS[arguments.command].run(arguments, loaded))
+    sys.stdout.flush()
+    return code
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:

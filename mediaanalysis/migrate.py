@@ -53,8 +53,8 @@ def require(dsn: str) -> None:
     """Raise ConfigurationError where the database lacks a migration."""
     if missing := pending(dsn):
         raise ConfigurationError(
-            f"the database lacks {len(missing)} migration(s), first {missing[0]}: run `make migrate`, "
-            "or start with `serve --migrate`"
+            f"the database lacks the {'migration' if len(missing) == 1 else 'migrations'} {', '.join(missing)}: "
+            "run `make migrate`, or start with `serve --migrate`"
         )
 
 

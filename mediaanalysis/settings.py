@@ -20,6 +20,7 @@ from mediaanalysis.errors import ConfigurationError
 
 KIB = 1024
 GIB = 1024**3
+POSTGRES_SCHEMES = ("postgresql://", "postgres://")
 
 
 class Variable(Struct, frozen=True):
@@ -145,6 +146,8 @@ def _convert(field: str, text: str | None) -> Any:
     try:
         if field == "data_dir":
             return Path(str(text)).expanduser().absolute()
+        if field == "database_url" and text is not None and not text.startswith(POSTGRES_SCHEMES):
+            raise ConfigurationError(f"{variable.name}: expected postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
         return msgspec.convert(value, kind, strict=False)
     except msgspec.ValidationError as error:
         shown = "***" if variable.secret else repr(text)

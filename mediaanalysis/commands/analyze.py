@@ -16,10 +16,11 @@ import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from mediaanalysis import migrate
+from mediaanalysis import log, migrate
 from mediaanalysis.app import database_url, in_process
 from mediaanalysis.commands.signals import ending_on_sigterm
 from mediaanalysis.errors import ConfigurationError, MediaAnalysisError
+from mediaanalysis.media import ffmpeg
 from mediaanalysis.providers import credentials
 from mediaanalysis.settings import Settings
 
@@ -48,9 +49,16 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     with ending_on_sigterm():
         if server:
             return uvloop.run(_through(server, arguments))
+        ffmpeg.require()
+        log.configure(style=settings.log_format, level=_quieter(settings.log_level))
         with database_url(settings) as dsn:
             migrate.apply(dsn)
             return uvloop.run(_alone(settings, dsn, arguments))
+
+
+def _quieter(level: str) -> str:
+    """Alone, the worker's log comes to this terminal, where the answer is wanted: only what went wrong is said."""
+    return "warning" if level == "info" else level
 
 
 def _running_server(settings: Settings) -> str | None:
@@ -114,7 +122,7 @@ async def _follow(client: httpx.AsyncClient, analysis_id: str) -> dict[str, Any]
         TextColumn("{task.percentage:>3.0f} %"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as bar:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("pending", total=100)
         try:
             async for status in _statuses(client, analysis_id):

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from mediaanalysis import migrate
 from mediaanalysis.app import database_url, open_services
-from mediaanalysis.errors import MediaAnalysisError
+from mediaanalysis.errors import ConfigurationError, MediaAnalysisError, StoreError
 from mediaanalysis.media import ffmpeg
 from mediaanalysis.providers import credentials
 from mediaanalysis.providers.credentials import Vendors
@@ -70,9 +70,11 @@ def _look(settings: Settings, vendors: Vendors, *, call: bool) -> tuple[list[Fin
             )
             findings, trials = uvloop.run(_look_inside(settings, dsn, vendors, call=call))
             return [schema, *findings], trials
-    except MediaAnalysisError as error:
+    except StoreError as error:
         fix = "start PostgreSQL, or correct DATABASE_URL; without it the embedded one runs"
         return [Finding("database", error.detail, fix)], []
+    except ConfigurationError as error:
+        return [Finding("settings", error.detail, "see the message")], []
 
 
 async def _look_inside(
@@ -98,6 +100,7 @@ async def _database(services: Services) -> Finding:
 
 
 async def _ffmpeg(services: Services) -> Finding:
+    ffmpeg.require()
     tools = await ffmpeg.inspect(services.sandbox)
     if tools.missing:
         return Finding("ffmpeg", f"{tools.version} lacks {', '.join(tools.missing)}", "install a complete ffmpeg build")

@@ -12,6 +12,7 @@ from mediaanalysis import __version__, migrate
 from mediaanalysis.app import database_url, serve
 from mediaanalysis.commands.signals import ending_on_sigterm
 from mediaanalysis.errors import ConfigurationError
+from mediaanalysis.media import ffmpeg
 from mediaanalysis.providers import credentials
 from mediaanalysis.settings import Settings
 
@@ -26,6 +27,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
     settings, vendors = _with_flags(settings, arguments), credentials.load()
+    ffmpeg.require()
     with _listen(settings) as listener, ending_on_sigterm(), database_url(settings) as dsn:
         if arguments.migrate:
             migrate.apply(dsn)

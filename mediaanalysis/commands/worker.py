@@ -11,6 +11,7 @@ from mediaanalysis import migrate
 from mediaanalysis.app import database_url, work
 from mediaanalysis.commands.signals import ending_on_sigterm
 from mediaanalysis.errors import ConfigurationError
+from mediaanalysis.media import ffmpeg
 from mediaanalysis.providers import credentials
 from mediaanalysis.settings import Settings
 
@@ -26,6 +27,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
         settings = msgspec.structs.replace(settings, worker_slots=arguments.slots)
     if settings.worker_slots < 1:
         raise ConfigurationError(f"WORKER_SLOTS={settings.worker_slots}: a worker needs at least 1")
+    ffmpeg.require()
     vendors = credentials.load()
     with ending_on_sigterm(), database_url(settings) as dsn:
         migrate.require(dsn)

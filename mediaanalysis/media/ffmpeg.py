@@ -7,6 +7,7 @@ playlist named .mp4 read other files), bounded pictures, bounded output, no meta
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import ffmpeg
 import msgspec
 from msgspec import Struct
 
-from mediaanalysis.errors import MediaError
+from mediaanalysis.errors import ConfigurationError, MediaError
 from mediaanalysis.sandbox import Completed, Limits, Sandbox
 
 DEMUXERS = (
@@ -135,6 +136,15 @@ class Progress:
         key, _, value = line.partition("=")
         if key == "out_time_us" and value.lstrip("-").isdigit():
             self.seconds = max(self.seconds, int(value) / 1e6)
+
+
+def require() -> None:
+    """Raise ConfigurationError where the programs are not installed: without them no analysis can be done."""
+    missing = [name for name in ("ffmpeg", "ffprobe") if shutil.which(name) is None]
+    if missing:
+        raise ConfigurationError(
+            f"{' and '.join(missing)} not found: install ffmpeg (`make serve` does), or correct PATH"
+        )
 
 
 async def inspect(sandbox: Sandbox) -> Tools:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,29 @@ def test_an_unreachable_database(run: Run) -> None:
         port = closed.getsockname()[1]
     line = _one_line(run("migrate", DATABASE_URL=f"postgresql://nobody@127.0.0.1:{port}/none"))
     assert "DATABASE_URL" in line
+
+
+@pytest.mark.parametrize("url", ["mysql://u:sesame@h/x", "postgresql:/u:sesame@h/x", "u:sesame@h/x"])
+def test_a_database_url_of_another_form_is_refused_without_being_shown(run: Run, url: str) -> None:
+    done = run("migrate", DATABASE_URL=url)
+    assert "postgresql://" in _one_line(done)
+    assert "sesame" not in done.stderr
+
+
+@pytest.mark.parametrize("command", [("serve", "--port", "0"), ("worker",), ("analyze", __file__)])
+def test_a_machine_without_ffmpeg(run: Run, tmp_path: Path, command: tuple[str, ...]) -> None:
+    line = _one_line(run(*command, PATH=str(tmp_path), LISTEN_PORT="1"))
+    assert "ffmpeg and ffprobe not found: install ffmpeg" in line
+
+
+def test_a_reader_that_leaves_early(environment: dict[str, str]) -> None:
+    """`doctor --settings | true`: what nobody reads is no fault to speak of."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "mediaanalysis", "doctor", "--settings"]
+    done = subprocess.run(command, env=environment, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert done.stderr == ""
 
 
 def test_a_schema_that_is_behind(run: Run, server: str) -> None:
