@@ -100,9 +100,9 @@ class Chain:
             breaker = self._breakers.setdefault(candidate.label, Breaker())
             pause = await self._cooling.remaining_seconds(candidate.provider)
             if pause:
-                return _left_alone(candidate, "asked to be left alone", pause)
+                return _left_alone(candidate, pause)
             if not breaker.allows():
-                return _left_alone(candidate, "failed too often", max(1.0, breaker.retry_after_seconds))
+                return _shut_out(candidate, breaker)
             got = await self._call(request, candidate, breaker)
         if isinstance(got, Failure) and got.kind in {Kind.BUSY, Kind.QUOTA}:
             pause = got.retry_after_seconds or BUSY_SECONDS
@@ -139,7 +139,7 @@ class Chain:
         """Until the first of them may be asked again. Raises where that is too long, or nobody has a try left."""
         again = [failure for one, failure in failures if request.tries.get(one.label, 0) < TRIES]
         backoff = BACKOFF_FIRST_SECONDS * 2.0 ** max(request.tries.values(), default=0)
-        wait = min((failure.retry_after_seconds or backoff for failure in again), default=float("inf"))
+        wait = min((failure.wait_seconds or backoff for failure in again), default=float("inf"))
         wait *= 1 + random.random() / 4  # noqa: S311 - so that those who wait together do not come back together
         if request.waited_seconds + wait > WAIT_SECONDS:
             raise _with_path(_soonest([failure for _, failure in failures]), request.calls)
@@ -152,14 +152,23 @@ class Chain:
         self._metrics.provider_call_seconds.labels(*labels).observe(time.monotonic() - started)
 
 
-def _left_alone(candidate: Candidate, why: str, seconds: float) -> Failure:
-    detail = f"{candidate.model.name} is not called for {seconds:.0f} s: it {why}"
+def _left_alone(candidate: Candidate, seconds: float) -> Failure:
+    """It asked for that, so all workers leave it alone."""
+    detail = f"{candidate.model.name} is not called for {seconds:.0f} s: it asked to be left alone"
     return Failure(Kind.BUSY, detail, provider=candidate.provider, retry_after_seconds=seconds)
+
+
+def _shut_out(candidate: Candidate, breaker: Breaker) -> Failure:
+    """It failed here, with this model: no reason for others to leave the provider alone."""
+    detail = f"{candidate.model.name} is not called: it failed too often"
+    failure = Failure(Kind.FAILED, detail, provider=candidate.provider)
+    failure.wait_seconds = max(1.0, breaker.retry_after_seconds)
+    return failure
 
 
 def _soonest(failures: Sequence[Failure]) -> Failure:
     """The failure of the one who may be asked again first; without a wish of its own that is by the queue's rule."""
-    return min(failures, key=lambda failure: failure.retry_after_seconds or 0)
+    return min(failures, key=lambda failure: failure.wait_seconds or 0)
 
 
 def _with_path(error: Failure, calls: Sequence[Call]) -> ProviderError:

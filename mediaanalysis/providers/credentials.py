@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -120,6 +121,9 @@ def _vertex(provider: Provider, environ: Mapping[str, str]) -> Account | None:
     if not project or not (login or own):
         return None
     location = read(environ, LOCATION) or "global"
+    for variable, value in ((PROJECT, project), (LOCATION, location)):
+        if not re.fullmatch(r"[a-z0-9][a-z0-9.:-]{0,62}", value):
+            raise ConfigurationError(f"{variable.name}={value!r}: expected lower-case letters, digits and hyphens")
     google = Google(project, location, Path(login).expanduser() if login else None)
     named = read(environ, Variable(provider.base_url_variable, "")) if provider.base_url_variable else None
     return Account(provider, _checked_url(provider, named or f"https://{_vertex_host(location)}/v1"), google=google)

@@ -77,7 +77,10 @@ def of_status(status: int) -> Kind:
 
 
 class Failure(ProviderError):
-    """A call that gave nothing. `metered` is what was billed all the same; None: nobody knows."""
+    """A call that gave nothing. `metered` is what was billed all the same; None: nobody knows.
+
+    `retry_after_seconds` is the vendor's wish, which all workers heed; `wait_seconds` how long to wait here.
+    """
 
     def __init__(
         self,
@@ -100,6 +103,7 @@ class Failure(ProviderError):
         )
         self.kind = kind
         self.effect = effect
+        self.wait_seconds = pause
         self.metered = metered
         self.request_id = request_id
 

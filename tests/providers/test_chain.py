@@ -164,6 +164,9 @@ async def test_five_failures_in_a_row_close_the_door(slept: Slept) -> None:
         await waiting.first([A, B], playing({"a": [failing(Kind.FAILED)], "b": ["yes"]}))
     candidate, _, calls = await waiting.first([A, B], playing({"a": [], "b": ["yes"]}))
     assert (candidate, len(calls)) == (B, 1)
+    with pytest.raises(ProviderError, match="failed too often") as raised:
+        await waiting.first([A], playing({}))
+    assert (raised.value.retryable, raised.value.retry_after_seconds) == (True, None)
 
 
 async def test_a_cancelled_call_takes_no_trial(slept: Slept) -> None:

@@ -78,6 +78,7 @@ def test_vertex_needs_a_project_and_a_login(location: str, host: str) -> None:
         ({"ANSWER_PROVIDERS": "deepgram"}, "deepgram is not known for answer"),
         ({"TRANSCRIPTION_PROVIDERS": "nobody"}, "nobody is not known"),
         ({"OPENAI_API_KEY": "k", "ANSWER_PROVIDERS": "openai/gpt-9"}, "openai has no gpt-9 for answer; it has gpt-6"),
+        ({"GOOGLE_CLOUD_PROJECT": "a/b", "GOOGLE_GENAI_USE_VERTEXAI": "1"}, "GOOGLE_CLOUD_PROJECT='a/b'"),
         ({"PROVIDERS_FILE": "/nowhere.toml"}, "PROVIDERS_FILE=/nowhere.toml"),
     ],
 )
