@@ -103,7 +103,7 @@ def _pictures(probe: MediaProbe, wish: Wish) -> int:
 
 def _hearing(candidate: Candidate, seconds: float) -> Item:
     longest = min(LONGEST_SECONDS, SECONDS_SHARE * (candidate.model.max_seconds or math.inf))
-    calls = max(1, math.ceil(seconds / longest))
+    calls = 1 if candidate.provider == LOCAL else math.ceil(seconds / longest)
     taken = prices.of_sound(seconds / calls)
     return _item(candidate, calls, [taken] * calls)
 

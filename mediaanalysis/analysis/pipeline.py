@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import msgspec
+
 from mediaanalysis import log
 from mediaanalysis.analysis import kinds
 from mediaanalysis.analysis.answer import ANSWER
 from mediaanalysis.analysis.checkpoint import pass_stage
 from mediaanalysis.analysis.context import Context
-from mediaanalysis.analysis.estimate import Wish, estimate
+from mediaanalysis.analysis.estimate import Estimate, Wish, estimate
 from mediaanalysis.analysis.frames import FRAMES
 from mediaanalysis.analysis.kinds import Branch
 from mediaanalysis.analysis.pages import PAGES
 from mediaanalysis.analysis.probe import PROBE, require_type
 from mediaanalysis.analysis.read_text import READ_TEXT
 from mediaanalysis.analysis.transcribe import TRANSCRIBE
-from mediaanalysis.errors import WARNINGS
+from mediaanalysis.errors import WARNINGS, ProviderError
 from mediaanalysis.services import Services
 from mediaanalysis.store import analyses, results, stages
 from mediaanalysis.store.pool import Connection
@@ -38,11 +40,11 @@ async def analyze(services: Services, job: Job) -> Finish | None:
     analysis = await analyses.read_work(services.database.pool, job.request_id)
     if analysis is None:
         return None
-    with log.bound(correlation_id=str(analysis.correlation_id), analysis_id=str(analysis.id)):
-        async with services.storage.workspace(analysis.id) as folder:
-            context = Context(services, job, analysis, folder)
-            await _run(context)
-            return _finish(context)
+    log.bind(correlation_id=str(analysis.correlation_id), analysis_id=str(analysis.id))
+    async with services.storage.workspace(analysis.id) as folder:
+        context = Context(services, job, analysis, folder)
+        await _run(context)
+        return _finish(context)
 
 
 async def _run(context: Context) -> None:
@@ -80,7 +82,16 @@ async def _require_budget(context: Context) -> None:
     key = TRANSCRIBE.input_key(context)
     found = await stages.find_reusable(context.db, analysis.owner_id, analysis.id, TRANSCRIBE.name, key)
     wish = Wish(analysis.prompt, analysis.config, analysis.options, transcribed=found is not None)
-    estimate(context.services.providers, context.need(PROBE), wish).require(analysis.config.max_cost_usd)
+    _estimated(context, wish).require(analysis.config.max_cost_usd)
+
+
+def _estimated(context: Context, wish: Wish) -> Estimate:
+    """Where nobody can transcribe, nothing is spent on it: that failure is the stage's."""
+    providers, probe = context.services.providers, context.need(PROBE)
+    try:
+        return estimate(providers, probe, wish)
+    except ProviderError:
+        return estimate(providers, probe, msgspec.structs.replace(wish, transcribed=True))
 
 
 def _require_something(context: Context) -> None:
