@@ -1,6 +1,6 @@
 """Logging: events with fields, readable on a terminal, JSON otherwise.
 
-The correlation id of a request or a job is bound once (`bound`) and stands on every line that follows in its task.
+The correlation id of a request (`bound`) or a job (`bind`) is bound once and stands on every line that follows in its task.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from typing import Any, TextIO
 
 import msgspec
 import structlog
-from structlog.contextvars import bound_contextvars, merge_contextvars
+from structlog.contextvars import bind_contextvars, bound_contextvars, merge_contextvars
 from structlog.typing import FilteringBoundLogger
 
 REDACTED = "***"
+TYING = ("analysis_id", "correlation_id", "request_id")
 SECRET_WORDS = ("password", "secret", "token", "api_key", "authorization", "cookie")
 
 _encode = msgspec.json.Encoder(enc_hook=str).encode
@@ -35,19 +36,25 @@ def bound(**fields: object) -> Iterator[None]:
         yield
 
 
+def bind(**fields: object) -> None:
+    """Fields on every line that follows in this task, and in those it starts."""
+    bind_contextvars(**fields)
+
+
 def configure(*, style: str, level: str, stream: TextIO | None = None) -> None:
     """Set the form once per process. `style` is text, json or auto. Libraries' own logging goes the same way."""
     stream = stream or sys.stderr
     readable = style == "text" or (style == "auto" and stream.isatty())
+    forms = (_clock, _ids_last) if readable else (structlog.processors.TimeStamper(fmt="iso", utc=True),)
     threshold = logging.getLevelNamesMapping()[level.upper()]
     shared: list[structlog.typing.Processor] = [
         merge_contextvars,
         structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True) if not readable else _clock,
         structlog.processors.format_exc_info,
         redact,
+        *forms,
     ]
-    render = structlog.dev.ConsoleRenderer(colors=stream.isatty()) if readable else _json
+    render = _text(colors=stream.isatty()) if readable else _json
     structlog.configure(
         processors=[*shared, render],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
@@ -67,6 +74,19 @@ def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mu
 
 def _clock(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     return structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False)(None, "", event)
+
+
+def _ids_last(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """What happened comes first, what ties lines together last; which room says it stands where loggers' names do."""
+    ids = {key: event.pop(key) for key in TYING if key in event}
+    if "component" in event:
+        event["logger"] = event.pop("component")
+    event.update(ids)
+    return event
+
+
+def _text(*, colors: bool) -> structlog.typing.Processor:
+    return structlog.dev.ConsoleRenderer(colors=colors, sort_keys=False, pad_event_to=16)
 
 
 def _json(_logger: object, _method: str, event: MutableMapping[str, Any]) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
@@ -36,6 +37,36 @@ def test_json_lines_carry_bound_fields_and_the_component() -> None:
     assert first["correlation_id"] == "abc"
     assert first["job_id"] == 7
     assert "correlation_id" not in second
+
+
+async def test_what_a_task_binds_stays_in_it() -> None:
+    stream = io.StringIO()
+    log.configure(style="json", level="info", stream=stream)
+
+    async def job() -> None:
+        log.bind(correlation_id="abc")
+        log.get("worker").info("job_failed")
+
+    await asyncio.create_task(job())
+    log.get("worker").info("idle")
+    first, second = _lines(stream)
+    assert first["correlation_id"] == "abc"
+    assert "correlation_id" not in second
+
+
+def test_on_a_terminal_what_happened_comes_first_and_ids_last() -> None:
+    stream = io.StringIO()
+    log.configure(style="text", level="info", stream=stream)
+    log.get("web").info("request", request_id="r", method="GET", path="/", status=200)
+    assert stream.getvalue().split()[2:] == [
+        "]",
+        "request",
+        "[web]",
+        "method=GET",
+        "path=/",
+        "status=200",
+        "request_id=r",
+    ]
 
 
 def test_secrets_are_redacted_by_name() -> None:
