@@ -161,11 +161,18 @@ def _with_compatible_models(known: Catalogue, environ: Mapping[str, str]) -> Cat
         name = read(environ, variable)
         if name:
             listed = [one for one in models if (one.name, one.operation) == (name, operation)]
-            first = listed[0] if listed else Model(name, operation, words=True, sees=True, max_images=16)
+            first = listed[0] if listed else _unlisted(name, operation)
             models = (first, *(one for one in models if one not in listed))
     changed = msgspec.structs.replace(provider, models=models)
     others = [changed if one is provider else one for one in known.providers]
     return msgspec.structs.replace(known, providers=tuple(others))
+
+
+def _unlisted(name: str, operation: Operation) -> Model:
+    """What is likely of a model nobody described; PROVIDERS_FILE may describe it."""
+    if operation is Operation.TRANSCRIPTION:
+        return Model(name, operation, words=True)
+    return Model(name, operation, sees=True, max_images=16)
 
 
 def _order(operation: Operation, vendors: Vendors, environ: Mapping[str, str]) -> tuple[tuple[str, str | None], ...]:

@@ -324,3 +324,46 @@ async def test_a_language_nobody_there_takes_is_refused_before_anything_is_sent(
         with pytest.raises(ProviderError, match="takes no sw"):
             providers.transcription_chain(Config(transcription_provider="minimax", language="sw"))
     assert not vendor.requests
+
+
+@pytest.mark.parametrize("written", ["", "I hear nothing.", "[]", '{"segments": "none"}', "[" * 10_000])
+async def test_a_general_model_that_says_something_else_is_unusable(
+    written: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mediaanalysis.providers.chain.TRIES", 1)
+    body = {"candidates": [{"content": {"parts": [{"text": written}]}, "finishReason": "STOP"}], "usageMetadata": {}}
+    with pytest.raises(ProviderError, match="not of the form asked for"):
+        await hear(Fake(body), tmp_path, "gemini", "gemini-3.8-flash")
+
+
+async def test_a_fenced_answer_and_odd_segments_are_read_for_what_they_hold(tmp_path: Path) -> None:
+    told = {
+        "segments": [{"start": "x", "end": 1, "text": "?"}, {"start": 1, "end": 2, "text": "Yes."}, {"text": "No."}]
+    }
+    fenced = f"```json\n{json.dumps(told)}\n```"
+    body = {"candidates": [{"content": {"parts": [{"text": fenced}]}, "finishReason": "STOP"}]}
+    heard = await hear(Fake(body), tmp_path, "gemini", "gemini-3.8-flash", language="en")
+    assert heard.transcript.segments == (Segment("Yes.", 1, 2),)
+    assert heard.transcript.calls[0].cost_usd is None
+
+
+async def test_turns_without_times_are_text_all_the_same(tmp_path: Path) -> None:
+    turns = [{"thought": True, "text": "Hm."}, {"audioTranscription": {"text": "Hello."}}, {"text": "World."}]
+    body = {"candidates": [{"content": {"parts": turns}, "finishReason": "STOP"}]}
+    transcript = (await hear(Fake(body), tmp_path, "gemini")).transcript
+    assert transcript.text == "Hello.\nWorld."
+    assert transcript.segments == (Segment("Hello.\nWorld.", 0, SECONDS),)
+
+
+async def test_fields_of_an_operator_are_sent_along(tmp_path: Path) -> None:
+    path = tmp_path / "providers.toml"
+    path.write_text(
+        '[[compatible.models]]\nname = "whisper-small"\noperation = "transcription"\nstyle = "json"\n'
+        'extra = { prompt = "names" }\n'
+    )
+    vendor = Fake({"text": "Hi."})
+    async with opened(vendor, every_vendor(PROVIDERS_FILE=str(path))) as providers:
+        chain = providers.transcription_chain(Config(transcription_provider="compatible"))
+        await providers.hear(clip(tmp_path), chain)
+    assert ("response_format", "json") in fields(vendor.request)
+    assert ("prompt", "names") in fields(vendor.request)
