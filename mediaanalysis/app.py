@@ -107,7 +107,10 @@ def worker_for(services: Services) -> Worker:
         "sweep_files": lambda _job, _control: _sweep(services),
         "sweep_jobs": lambda _job, _control: sweep_jobs(services.database),
     }
-    return Worker(services, handlers)
+    worker = Worker(services, handlers)
+    services.metrics.worker_slots.set(worker.slots)
+    services.metrics.worker_busy.set_function(lambda: worker.health().running)
+    return worker
 
 
 async def _sweep(services: Services) -> None:

@@ -29,7 +29,6 @@ TABLE = (
     Metric(Counter, "cache_lookups", "Lookups in the response cache", ("outcome",)),
     Metric(Gauge, "cache_entries", "Responses in the cache"),
     Metric(Counter, "analyses_accepted", "Analyses accepted", ("media_type",)),
-    Metric(Counter, "analyses_finished", "Analyses that ended", ("status",)),
     Metric(Histogram, "stage_seconds", "Stages of analyses", ("stage", "state"), SLOW),
     Metric(Counter, "provider_calls", "Calls of providers", ("provider", "operation", "outcome")),
     Metric(Histogram, "provider_call_seconds", "Calls of providers", ("provider", "operation"), SLOW),
@@ -55,7 +54,6 @@ class Metrics:
     cache_lookups: Counter
     cache_entries: Gauge
     analyses_accepted: Counter
-    analyses_finished: Counter
     stage_seconds: Histogram
     provider_calls: Counter
     provider_call_seconds: Histogram
