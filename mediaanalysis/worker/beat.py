@@ -81,6 +81,7 @@ class Beat:
     async def _beat(self, connection: Connection) -> None:
         if self.worker_id is None:
             self.worker_id = await workers.register(connection, self._crew.kinds, self._crew.slots, self._lease_seconds)
+            _log.info("worker_started", worker_id=self.worker_id, slots=self._crew.slots)
             self._crew.wake()
         if self._locked_by is not connection:
             await workers.hold_lock(connection, self.worker_id)

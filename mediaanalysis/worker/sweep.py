@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 
-from mediaanalysis.store import job_failures, schedules
+from mediaanalysis.store import idempotency, job_failures, schedules
 from mediaanalysis.store.pool import Database
 from mediaanalysis.store.schedules import Schedule
 from mediaanalysis.worker.chance import jittered
@@ -14,6 +14,7 @@ from mediaanalysis.worker.watch import Watch
 
 HOUR_SECONDS = 3600.0
 FAILURES_KEEP_DAYS = 90
+BATCH_KEYS = 1000
 
 SCHEDULES = (
     Schedule("sweep_files", "sweep_files", HOUR_SECONDS),
@@ -23,8 +24,10 @@ SCHEDULES = (
 
 
 async def sweep_jobs(database: Database) -> None:
-    """The handler of `sweep_jobs`: failures are forgotten after a quarter of a year."""
+    """The handler of `sweep_jobs`: failures are forgotten after a quarter of a year, idempotency keys when they end."""
     await job_failures.remove_old(database.pool, FAILURES_KEEP_DAYS)
+    while await idempotency.remove_expired(database.pool, BATCH_KEYS) == BATCH_KEYS:
+        pass
 
 
 class Clock:
