@@ -100,8 +100,3 @@ from processing_jobs job
 left join workers worker on worker.id = job.worker_id
 where job.state = 'running' and (worker.id is null or job.deadline_at < now() - interval '10 seconds')
 limit 1000;
-
--- name: read_place
--- How far a waiting analysis is from its turn; no row where it does not wait. Explained at ops.place.
--- $1 analysis_id uuid
-select ahead, estimated_seconds from ops.place($1);

@@ -14,7 +14,7 @@ from mediaanalysis.store import statements
 from mediaanalysis.store.pool import Db
 from mediaanalysis.structs.jobs import Ending, Job, NewJob
 
-_sql = statements.load("jobs")
+_SQL = statements.load("jobs")
 
 
 class Lane(NamedTuple):
@@ -50,17 +50,10 @@ class Abandoned(Struct, frozen=True):
     lost: bool
 
 
-class Place(Struct, frozen=True):
-    """`ahead`: jobs of the same owner before it (1000: or more). `estimated_seconds` until it is done, where known."""
-
-    ahead: int
-    estimated_seconds: float | None
-
-
 async def enqueue(db: Db, jobs: Sequence[NewJob]) -> list[int]:
     """Ids of the new jobs, in no particular order. Wakes an idle worker. All or none."""
     columns = zip(*(_row(job) for job in jobs), strict=True)
-    return [row["id"] for row in await db.fetch(_sql.enqueue, *map(list, columns))] if jobs else []
+    return [row["id"] for row in await db.fetch(_SQL.enqueue, *map(list, columns))] if jobs else []
 
 
 async def claim(
@@ -78,33 +71,27 @@ async def claim(
     none below its sort key: what vacuum may not remove yet is not read again.
     """
     known = [(*lane, floor) for lane, floor in floors]
-    return [_claimed(row) for row in await db.fetch(_sql.claim, worker_id, kinds, free, (*served, None), known)]
+    return [_claimed(row) for row in await db.fetch(_SQL.claim, worker_id, kinds, free, (*served, None), known)]
 
 
 async def complete(db: Db, done: Sequence[tuple[int, int]]) -> set[int]:
     """Remove jobs that are done, given as (id, fence). Ids accepted: the others are no longer ours, or cancelled."""
     ids, fences = zip(*done, strict=True)
-    return {row["id"] for row in await db.fetch(_sql.complete, ids, fences)}
+    return {row["id"] for row in await db.fetch(_SQL.complete, ids, fences)}
 
 
 async def settle(db: Db, endings: Sequence[Ending]) -> set[int]:
     """Record how attempts ended, analyses following their jobs. Ids accepted: the others are no longer ours."""
-    return {row["id"] for row in await db.fetch(_sql.settle, to_builtins(endings))}
+    return {row["id"] for row in await db.fetch(_SQL.settle, to_builtins(endings))}
 
 
 async def extend_deadline(db: Db, job_id: int, fence: int) -> bool:
     """Whether the job is still ours to run."""
-    return await db.fetchval(_sql.extend_deadline, job_id, fence) is not None
+    return await db.fetchval(_SQL.extend_deadline, job_id, fence) is not None
 
 
 async def find_abandoned(db: Db) -> list[Abandoned]:
-    return [Abandoned(**row) for row in await db.fetch(_sql.find_abandoned)]
-
-
-async def read_place(db: Db, analysis_id: UUID) -> Place | None:
-    """Where a waiting analysis stands in line; None where it does not wait."""
-    row = await db.fetchrow(_sql.read_place, analysis_id)
-    return Place(*row) if row else None
+    return [Abandoned(**row) for row in await db.fetch(_SQL.find_abandoned)]
 
 
 def _row(job: NewJob) -> tuple[object, ...]:

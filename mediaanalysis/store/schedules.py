@@ -7,7 +7,7 @@ from msgspec import Struct
 from mediaanalysis.store import statements
 from mediaanalysis.store.pool import Db
 
-_sql = statements.load("schedules")
+_SQL = statements.load("schedules")
 
 
 class Schedule(Struct, frozen=True):
@@ -23,4 +23,4 @@ class Schedule(Struct, frozen=True):
 async def fire(db: Db, schedule: Schedule) -> bool:
     """Enqueue the job of the current slot. False: it was done before, or the one before still waits."""
     about = (schedule.name, schedule.every_seconds, schedule.kind, schedule.timeout_seconds, schedule.payload)
-    return await db.fetchval(_sql.fire, *about) is not None
+    return await db.fetchval(_SQL.fire, *about) is not None

@@ -12,7 +12,7 @@ import mediaanalysis
 from mediaanalysis.store import statements
 from mediaanalysis.store.pool import Db
 
-_sql = statements.load("workers")
+_SQL = statements.load("workers")
 
 
 class Held(Struct, frozen=True):
@@ -36,23 +36,23 @@ class Beat(Struct, frozen=True):
 async def register(db: Db, kinds: Sequence[str], slots: int, lease_seconds: float) -> int:
     """Number of a new worker: this process."""
     about = (socket.gethostname(), os.getpid(), mediaanalysis.__version__, kinds, slots, lease_seconds)
-    return int(await db.fetchval(_sql.register, *about))
+    return int(await db.fetchval(_SQL.register, *about))
 
 
 async def hold_lock(db: Db, worker_id: int) -> None:
     """`db` must be a connection that lives as long as the worker does: its end is the sign that the worker is gone."""
-    await db.fetchval(_sql.hold_lock, worker_id)
+    await db.fetchval(_SQL.hold_lock, worker_id)
 
 
 async def beat(db: Db, worker_id: int) -> Beat | None:
     """Be seen, and bury the dead. None: we were declared dead; all our jobs are lost."""
-    row = await db.fetchrow(_sql.beat, worker_id)
+    row = await db.fetchrow(_SQL.beat, worker_id)
     return convert(dict(row), Beat) if row else None
 
 
 async def drain(db: Db, worker_id: int) -> None:
-    await db.execute(_sql.drain, worker_id)
+    await db.execute(_SQL.drain, worker_id)
 
 
 async def remove(db: Db, worker_id: int) -> None:
-    await db.execute(_sql.remove, worker_id)
+    await db.execute(_SQL.remove, worker_id)

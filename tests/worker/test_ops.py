@@ -8,10 +8,11 @@ from uuid import UUID
 import pytest
 
 from mediaanalysis.store import embedded, jobs, workers
-from mediaanalysis.store.jobs import Place
 from mediaanalysis.store.pool import Pool
 from mediaanalysis.structs.jobs import Ending, Job, NewJob
 from tests.worker.conftest import OWNER, new_analysis
+
+PLACE = "select ahead, estimated_seconds from ops.place($1)"
 
 
 async def psql(dsn: str, statement: str) -> str:
@@ -77,8 +78,8 @@ async def test_why_names_the_place_in_line_and_the_limit(dsn: str, db: Pool) -> 
     assert said.startswith(
         "owner at its limit 1/1; 2nd in line behind 1 of the same owner; all 1 slots busy; next free in"
     )
-    assert await jobs.read_place(db, third) == Place(1, 40.0)
-    assert await jobs.read_place(db, UUID(int=9)) is None
+    assert [tuple(row) for row in await db.fetch(PLACE, third)] == [(1, 40.0)]
+    assert await db.fetch(PLACE, UUID(int=9)) == []
 
 
 async def test_why_names_a_missing_worker_a_wait_and_a_pause(dsn: str, db: Pool) -> None:
