@@ -42,8 +42,8 @@ format: $(VENV)/.development ## Format the code
 bench: $(VENV)/.development ffmpeg ## Measure, against floors and peers side by side
 	$(BIN)/python -m tests.bench
 
-chaos: $(VENV)/.development ffmpeg ## The long runs of kills, freezes and restarts
-	$(BIN)/pytest -m slow tests/worker
+chaos: $(VENV)/.development ffmpeg ## The long runs of kills, freezes, restarts and failing vendors
+	$(BIN)/pytest -m slow tests/worker tests/analysis
 
 ffmpeg:
 	@sh deploy/ffmpeg.sh

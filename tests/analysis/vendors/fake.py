@@ -46,6 +46,15 @@ max_bytes = 25_000_000
 price = { date = "2026-11-20", per_minute = 0.006 }
 
 [[fake.models]]
+name = "opus-ears"
+operation = "transcription"
+words = true
+style = "verbose_json"
+max_seconds = 60
+formats = ["ogg"]
+price = { date = "2026-11-20", per_minute = 0.006 }
+
+[[fake.models]]
 name = "unpriced-ears"
 operation = "transcription"
 words = true

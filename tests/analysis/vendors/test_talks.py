@@ -85,3 +85,16 @@ async def test_sound_without_speech_is_neither_sent_nor_billed(
     assert not vendor.heard
     assert result["transcript"]["no_speech"]
     assert [call["operation"] for call in result["calls"]] == ["answer"]
+
+
+async def test_a_vendor_that_takes_no_flac_gets_opus_of_the_same_length(
+    analyze: Analyze, vendor: Vendor, talk: Path
+) -> None:
+    flac = await analyze(talk)
+    lengths = sorted(clip.seconds for clip in vendor.heard)
+    vendor.heard.clear()
+    opus = await analyze(talk, prompt="As Opus?", config={"transcription_model": "opus-ears"})
+    assert opus["status"] == "completed"
+    assert {clip.filename for clip in vendor.heard} == {"audio.ogg"}
+    assert sorted(clip.seconds for clip in vendor.heard) == pytest.approx(lengths, abs=0.05)
+    assert len(opus["transcript"]["words"]) == len(flac["transcript"]["words"])
