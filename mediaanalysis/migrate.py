@@ -3,13 +3,17 @@
 Every change runs under one advisory lock of the database, so any number of processes may start at once: one works, the
 others wait and find nothing left to do. The lock falls with its connection; a killed process leaves nothing behind
 (yoyo's own lock is a row that would stay). Blocking functions: from a coroutine, call them by `asyncio.to_thread`.
+A migration that was applied is never edited: its checksum is kept, and a database that has it in another form is
+refused at the start, instead of failing at the first statement that expects the new one.
 All raise StoreError where the database is away or refuses, ConfigurationError where the installation is incomplete.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -25,9 +29,12 @@ _LOCK_KEY = 0x6D65646961  # "media"
 def apply(dsn: str) -> list[str]:
     """Bring the schema up to date. Names of the migrations that were applied, in order."""
     with _locked(dsn) as backend:
+        _require_unchanged(dsn)
         missing = backend.to_apply(_migrations())
         backend.apply_migrations(missing)
-        return [migration.id for migration in missing]
+        names = [migration.id for migration in missing]
+        _keep_checksums(dsn, names)
+        return names
 
 
 def rollback(dsn: str, count: int | None = 1) -> list[str]:
@@ -50,12 +57,53 @@ def pending(dsn: str) -> list[str]:
 
 
 def require(dsn: str) -> None:
-    """Raise ConfigurationError where the database lacks a migration."""
+    """Raise ConfigurationError where the database lacks a migration, or has it in another form."""
+    _require_unchanged(dsn)
     if missing := pending(dsn):
         raise ConfigurationError(
             f"the database lacks the {'migration' if len(missing) == 1 else 'migrations'} {', '.join(missing)}: "
             "run `make migrate`, or start with `serve --migrate`"
         )
+
+
+def changed(dsn: str) -> list[str]:
+    """Names of the migrations that the database has in another form than this program. Reads only."""
+    with _connection(dsn) as connection:
+        known = connection.execute("select to_regclass('_yoyo_checksum') is not null").fetchone()
+        if known == (False,):
+            return []
+        applied = connection.execute(
+            "select migration_id, checksum from _yoyo_checksum join _yoyo_migration using (migration_id) order by 1"
+        ).fetchall()
+    ours = _checksums()
+    return [name for name, checksum in applied if ours.get(name, checksum) != checksum]
+
+
+def _require_unchanged(dsn: str) -> None:
+    if names := changed(dsn):
+        raise ConfigurationError(
+            f"the database has {', '.join(names)} in another form than this program: use the program that made it, or "
+            "a new database (the embedded one is made anew where DATA_DIR/postgresql is moved away)"
+        )
+
+
+def _keep_checksums(dsn: str, names: list[str]) -> None:
+    ours = _checksums()
+    with _connection(dsn) as connection:
+        connection.execute("create table if not exists _yoyo_checksum (migration_id text primary key, checksum text)")
+        connection.cursor().executemany(
+            "insert into _yoyo_checksum values (%s, %s)"
+            " on conflict (migration_id) do update set checksum = excluded.checksum",
+            [(name, ours[name]) for name in names],
+        )
+
+
+def _checksums() -> Mapping[str, str]:
+    return {path.stem: _checksum(path) for path in resources.folder("migrations").glob("*.sql")}
+
+
+def _checksum(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _migrations() -> MigrationList:

@@ -62,12 +62,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
 def _look(settings: Settings, vendors: Vendors, *, call: bool) -> tuple[list[Finding], list[Trial]]:
     try:
         with database_url(settings) as dsn:
-            missing = migrate.pending(dsn)
-            schema = (
-                Finding("schema", "up to date")
-                if not missing
-                else Finding("schema", f"lacks {', '.join(missing)}", "run `mediaanalysis migrate`")
-            )
+            schema = _schema(dsn)
             findings, trials = uvloop.run(_look_inside(settings, dsn, vendors, call=call))
             return [schema, *findings], trials
     except StoreError as error:
@@ -75,6 +70,15 @@ def _look(settings: Settings, vendors: Vendors, *, call: bool) -> tuple[list[Fin
         return [Finding("database", error.detail, fix)], []
     except ConfigurationError as error:
         return [Finding("settings", error.detail, "see the message")], []
+
+
+def _schema(dsn: str) -> Finding:
+    if names := migrate.changed(dsn):
+        fix = "use the program that made it, or a new database"
+        return Finding("schema", f"{', '.join(names)}: not as this program has it", fix)
+    if names := migrate.pending(dsn):
+        return Finding("schema", f"lacks {', '.join(names)}", "run `mediaanalysis migrate`")
+    return Finding("schema", "up to date")
 
 
 async def _look_inside(

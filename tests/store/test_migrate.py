@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -66,6 +67,22 @@ def test_no_migrations_is_an_error(empty_dsn: str, tmp_path: Path, monkeypatch: 
     for change in (migrate.apply, migrate.rollback, migrate.pending):
         with pytest.raises(ConfigurationError):
             change(empty_dsn)
+
+
+def test_an_edited_migration_is_noticed(empty_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy = shutil.copytree(resources.folder("migrations"), tmp_path / "migrations")
+    monkeypatch.setattr(resources, "folder", lambda _name: copy)
+    migrate.apply(empty_dsn)
+    assert migrate.changed(empty_dsn) == []
+    with (copy / f"{NAMES[2]}.sql").open("a") as edited:
+        edited.write("\n-- one more word")
+    assert migrate.changed(empty_dsn) == [NAMES[2]]
+    for refused in (migrate.apply, migrate.require):
+        with pytest.raises(ConfigurationError, match=NAMES[2]):
+            refused(empty_dsn)
+    migrate.rollback(empty_dsn, None)
+    migrate.apply(empty_dsn)
+    migrate.require(empty_dsn)
 
 
 async def test_missing_database_is_one_line(server: str) -> None:
