@@ -6,6 +6,7 @@ import argparse
 import shutil
 import signal
 import subprocess
+import sys
 
 from mediaanalysis.app import database_url
 from mediaanalysis.settings import Settings
@@ -20,6 +21,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Ctrl-C belongs to psql (it cancels a query there) while it runs; the embedded server is stopped after it."""
+    if not arguments.rest and sys.stdin.isatty():
+        print("What operators look at and do:  select * from ops.help;", flush=True)
     program = shutil.which("psql") or str(embedded.program("psql"))
     with database_url(settings) as dsn:
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
