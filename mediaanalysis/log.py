@@ -1,6 +1,7 @@
 """Logging: events with fields, readable on a terminal, JSON otherwise.
 
-The correlation id of a request (`bound`) or a job (`bind`) is bound once and stands on every line that follows in its task.
+The correlation id of a request (`bound`) or a job (`bind`) is bound once and stands on every line that follows in its
+task.
 """
 
 from __future__ import annotations
