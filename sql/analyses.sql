@@ -144,8 +144,10 @@ returning id;
 
 -- name: cancel
 -- Stop it: a queued job is gone at once, a running one is told to its worker. Row: `cancelled`, `cancelling`, or
--- `wrong_state` where it has ended; none where the owner has no such analysis.
--- $1 analysis_id uuid, $2 owner_id uuid, $3 actor text, $4 address text
+-- `wrong_state` where it has ended; none where the owner has no such analysis. `moved`, and nothing done: another
+-- change gave it a job after this statement began, which only another statement can see. The last attempt takes an
+-- analysis without a job for what it seems.
+-- $1 analysis_id uuid, $2 owner_id uuid, $3 actor text, $4 address text, $5 last boolean
 with author as materialized (
     select set_config('mediaanalysis.actor', $3, true), set_config('mediaanalysis.address', $4, true)
 ), job as materialized (
@@ -157,24 +159,26 @@ with author as materialized (
        for no key update
 ), stopped as (
     delete from processing_jobs using job, analysis
-     where processing_jobs.id = job.id and processing_jobs.state = 'queued' and analysis.status in ('pending', 'processing')
+     where processing_jobs.id = job.id and job.state = 'queued' and analysis.status in ('pending', 'processing')
     returning processing_jobs.id
 ), told as (
+    -- By the state that was locked: the row as this statement first saw it may not have been claimed yet.
     update processing_jobs
        set cancel_requested_at = coalesce(cancel_requested_at, now())
       from job, analysis
-     where processing_jobs.id = job.id and processing_jobs.state = 'running' and analysis.status in ('pending', 'processing')
+     where processing_jobs.id = job.id and job.state = 'running' and analysis.status in ('pending', 'processing')
     returning pg_notify('mediaanalysis_cancel', processing_jobs.id || ' ' || processing_jobs.fence)
 ), cancelled as (
     update media_analysis_requests
        set status = 'cancelled', completed_at = now(), updated_at = now()
      where id in (select analysis.id from analysis, author where analysis.status in ('pending', 'processing'))
-       and not exists (select from told)
+       and (exists (select from stopped) or ($5 and not exists (select from told)))
     returning id
 )
 select case
            when exists (select from cancelled) then 'cancelled'
            when exists (select from told) then 'cancelling'
+           when status in ('pending', 'processing') then 'moved'
            else 'wrong_state'
        end as outcome
 from analysis
@@ -182,30 +186,32 @@ where status <> 'deleted';
 
 -- name: delete
 -- Hide it, and stop its work. Row: `deleted`, or `gone` where it was deleted before; none where the owner has none such.
--- $1 analysis_id uuid, $2 owner_id uuid, $3 actor text, $4 address text
+-- `moved`, and nothing done: as with `cancel`.
+-- $1 analysis_id uuid, $2 owner_id uuid, $3 actor text, $4 address text, $5 last boolean
 with author as materialized (
     select set_config('mediaanalysis.actor', $3, true), set_config('mediaanalysis.address', $4, true)
 ), job as materialized (
-    select id from processing_jobs where request_id = $1 and owner_id = $2 and kind = 'analyze' for no key update
+    select id, state from processing_jobs where request_id = $1 and owner_id = $2 and kind = 'analyze' for no key update
 ), analysis as materialized (
-    select id, status from media_analysis_requests
+    select id, status, status in ('pending', 'processing') and not $5 and not exists (select from job) as moved
+      from media_analysis_requests
      where id = $1 and owner_id = $2 and (select count(*) from job) >= 0
        for no key update
 ), stopped as (
-    delete from processing_jobs using job where processing_jobs.id = job.id and processing_jobs.state = 'queued'
+    delete from processing_jobs using job where processing_jobs.id = job.id and job.state = 'queued'
 ), told as (
     update processing_jobs
        set cancel_requested_at = coalesce(cancel_requested_at, now())
       from job
-     where processing_jobs.id = job.id and processing_jobs.state = 'running'
+     where processing_jobs.id = job.id and job.state = 'running'
     returning pg_notify('mediaanalysis_cancel', processing_jobs.id || ' ' || processing_jobs.fence)
 ), hidden as (
     update media_analysis_requests
        set status = 'deleted', deleted_at = now(), updated_at = now()
-     where id in (select analysis.id from analysis, author where analysis.status <> 'deleted')
+     where id in (select analysis.id from analysis, author where analysis.status <> 'deleted' and not analysis.moved)
     returning id
 )
-select case when status = 'deleted' then 'gone' else 'deleted' end as outcome from analysis;
+select case when moved then 'moved' when status = 'deleted' then 'gone' else 'deleted' end as outcome from analysis;
 
 -- name: retry
 -- Run a failed or cancelled analysis again, from the stage that was not finished. Row: `retried`, `wrong_state`, or

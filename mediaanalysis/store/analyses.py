@@ -130,6 +130,10 @@ class Work(Struct, frozen=True, kw_only=True):
     created_at: datetime
 
 
+ATTEMPTS = 5
+"""As often a change that meets another one is tried."""
+
+
 class Outcome(StrEnum):
     """What became of a client's wish to change an analysis."""
 
@@ -184,17 +188,27 @@ async def complete(
 
 async def cancel(db: Db, analysis_id: UUID, owner_id: UUID, author: Author = SERVICE) -> Outcome | None:
     """`cancelled` at once, `cancelling` by its worker, or `wrong_state`. None: no such analysis."""
-    return _outcome(await db.fetchval(_SQL.cancel, analysis_id, owner_id, author.actor, author.address))
+    return await _settled(db, _SQL.cancel, analysis_id, owner_id, author)
 
 
 async def delete(db: Db, analysis_id: UUID, owner_id: UUID, author: Author = SERVICE) -> Outcome | None:
     """`deleted`, or `gone` if it was before. None: no such analysis."""
-    return _outcome(await db.fetchval(_SQL.delete, analysis_id, owner_id, author.actor, author.address))
+    return await _settled(db, _SQL.delete, analysis_id, owner_id, author)
 
 
 async def retry(db: Db, analysis_id: UUID, owner_id: UUID, author: Author = SERVICE) -> Outcome | None:
     """`retried`, `wrong_state`, or `exhausted` after ten times. None: no such analysis."""
     return _outcome(await db.fetchval(_SQL.retry, analysis_id, owner_id, author.actor, author.address))
+
+
+async def _settled(db: Db, statement: str, analysis_id: UUID, owner_id: UUID, author: Author) -> Outcome | None:
+    """A statement waits for the change before it, but sees jobs as they were when it began: where that tells, again."""
+    for attempt in range(1, ATTEMPTS + 1):
+        last = attempt == ATTEMPTS
+        value = await db.fetchval(statement, analysis_id, owner_id, author.actor, author.address, last)
+        if value != "moved":
+            break
+    return _outcome(value)
 
 
 def _outcome(value: str | None) -> Outcome | None:

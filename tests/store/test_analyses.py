@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 from uuid import UUID, uuid4
 
 import msgspec
@@ -104,6 +105,38 @@ async def test_cancel_that_meets_the_end_of_the_work_comes_too_late(database: Da
         await analyses.complete(worker, analysis_id, summary={}, model="m", warnings=[])
     assert await cancelling is Outcome.WRONG_STATE
     assert (await status(database.pool, analysis_id)).status == "completed"
+
+
+@pytest.mark.parametrize(("change", "outcome"), [(analyses.cancel, "cancelling"), (analyses.delete, "deleted")])
+async def test_a_stop_that_meets_the_claim_is_told_to_the_worker(database: Database, change: Any, outcome: str) -> None:
+    analysis_id = await accepted(database.pool)
+    async with database.transaction() as worker:
+        await worker.execute(
+            "update processing_jobs set state = 'running', fence = 9, worker_id = 1, started_at = now()"
+        )
+        stopping = asyncio.create_task(change(database.pool, analysis_id, OWNER))
+        await blocked(database.pool)
+    assert await stopping == outcome
+    assert await database.pool.fetchval("select cancel_requested_at is not null from processing_jobs")
+
+
+@pytest.mark.parametrize(("change", "outcome"), [(analyses.cancel, "cancelled"), (analyses.delete, "deleted")])
+async def test_a_stop_that_meets_a_retry_takes_its_job_too(database: Database, change: Any, outcome: str) -> None:
+    analysis_id = await accepted(database.pool)
+    await ended(database.pool, analysis_id, "failed")
+    async with database.transaction() as client:
+        await analyses.retry(client, analysis_id, OWNER)
+        stopping = asyncio.create_task(change(database.pool, analysis_id, OWNER))
+        await blocked(database.pool)
+    assert await stopping == outcome
+    assert await database.pool.fetchval("select count(*) from processing_jobs") == 0
+
+
+async def test_an_analysis_without_a_job_is_cancelled_too(db: Pool) -> None:
+    """An operator may have taken the job away."""
+    analysis_id = await accepted(db)
+    await db.execute("delete from processing_jobs")
+    assert await analyses.cancel(db, analysis_id, OWNER) is Outcome.CANCELLED
 
 
 @pytest.mark.parametrize("state", ["failed", "cancelled"])
