@@ -112,7 +112,8 @@ async def test_a_stop_that_meets_the_claim_is_told_to_the_worker(database: Datab
     analysis_id = await accepted(database.pool)
     async with database.transaction() as worker:
         await worker.execute(
-            "update processing_jobs set state = 'running', fence = 9, worker_id = 1, started_at = now()"
+            """update processing_jobs set state = 'running', fence = 1, worker_id = 1, started_at = now(),
+                                          deadline_at = now() + interval '1 hour'"""
         )
         stopping = asyncio.create_task(change(database.pool, analysis_id, OWNER))
         await blocked(database.pool)
