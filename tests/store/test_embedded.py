@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,6 +65,25 @@ def test_server_is_shared_survives_interrupts_and_kills_and_the_last_stops_it(da
     assert second.communicate()[0].strip() == "True"
     with pytest.raises(psycopg.OperationalError):
         one(ours.dsn)
+
+
+def test_a_server_that_is_killed_is_started_again(data_dir: Path) -> None:
+    ours, second = embedded.start(data_dir, durable=False), begin(data_dir)
+    assert second.stdout is not None
+    assert second.stdout.readline().strip() == ours.dsn
+    for _ in range(2):
+        os.kill(int((data_dir / "postgresql/cluster/postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+        until = time.monotonic() + 30
+        while True:
+            try:
+                assert one(ours.dsn) == "mediaanalysis"
+                break
+            except psycopg.OperationalError:
+                assert time.monotonic() < until
+                time.sleep(0.1)
+    assert not ours.stop()
+    answer, _ = second.communicate(timeout=30)
+    assert answer.split()[-1] == "True"
 
 
 def test_interrupt_from_the_terminal_does_not_reach_it_and_data_stays(data_dir: Path) -> None:
