@@ -29,6 +29,9 @@ TRIES = 3
 """Calls of one candidate for one request, besides those that only met somebody busy."""
 WAIT_SECONDS = 30.0
 """Waited in all for one request, holding its slot; longer waits are the queue's."""
+MOST_CALLS = 50
+"""For one request, by anybody: a vendor that is busy for a millisecond, over and over, is not asked for ever."""
+SHORTEST_WAIT_SECONDS = 0.05
 BACKOFF_FIRST_SECONDS = 0.5
 BUSY_SECONDS = 2.0
 """A provider that is busy and does not say for how long."""
@@ -51,6 +54,7 @@ class _Request(Generic[Result]):
     call: Callable[[Candidate], Awaitable[Taken[Result]]]
     calls: list[Call] = field(default_factory=list)
     tries: dict[str, int] = field(default_factory=dict)
+    made: int = 0
     waited_seconds: float = 0
     passing: Failure | None = None
 
@@ -103,6 +107,7 @@ class Chain:
                 return _left_alone(candidate, pause)
             if not breaker.allows():
                 return _shut_out(candidate, breaker)
+            request.made += 1
             got = await self._call(request, candidate, breaker)
         if isinstance(got, Failure) and got.kind in {Kind.BUSY, Kind.QUOTA}:
             pause = got.retry_after_seconds or BUSY_SECONDS
@@ -140,8 +145,9 @@ class Chain:
         again = [failure for one, failure in failures if request.tries.get(one.label, 0) < TRIES]
         backoff = BACKOFF_FIRST_SECONDS * 2.0 ** max(request.tries.values(), default=0)
         wait = min((failure.wait_seconds or backoff for failure in again), default=float("inf"))
+        wait = max(wait, SHORTEST_WAIT_SECONDS)
         wait *= 1 + random.random() / 4  # noqa: S311 - so that those who wait together do not come back together
-        if request.waited_seconds + wait > WAIT_SECONDS:
+        if request.waited_seconds + wait > WAIT_SECONDS or request.made >= MOST_CALLS:
             raise _with_path(_soonest([failure for _, failure in failures]), request.calls)
         request.waited_seconds += wait
         await asyncio.sleep(wait)

@@ -14,6 +14,7 @@ from typing import Any
 from msgspec import Struct
 
 from mediaanalysis.providers.failures import Kind, of_status
+from mediaanalysis.providers.fields import count, number
 
 BY_CODE: dict[str, Kind] = {
     "insufficient_quota": Kind.QUOTA,
@@ -74,12 +75,13 @@ def hidden(body: Any) -> Fault | None:
         return None
     base = body.get("base_resp")
     if isinstance(base, Mapping) and base.get("status_code"):
-        code = base["status_code"]
-        return Fault(MINIMAX.get(code, Kind.FAILED), f"{base.get('status_msg') or 'failed'} ({code})")
+        code = count(base["status_code"])
+        kind = Kind.FAILED if code is None else MINIMAX.get(code, Kind.FAILED)
+        return Fault(kind, f"{base.get('status_msg') or 'failed'} ({base['status_code']})")
     if not body.get("error"):
         return None
     error = _unwrapped(body)
-    status = int(_number(error.get("code")) or 500)
+    status = count(error.get("code")) or 500
     kind = _minimax(error) or _by_code(status, error) or of_status(status if 400 <= status < 600 else 500)
     return Fault(kind, _message(error))
 
@@ -155,16 +157,7 @@ def retry_delay_seconds(body: Any) -> float | None:
             return float(delay[1])
     for place in (error.get("availability"), error.get("metadata"), error):
         if isinstance(place, Mapping):
-            found = _number(place.get("retry_after")) or _number(place.get("retry_after_seconds"))
+            found = number(place.get("retry_after")) or number(place.get("retry_after_seconds"))
             if found is not None:
                 return found
     return None
-
-
-def _number(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        return float(value)
-    except ValueError:
-        return None

@@ -15,7 +15,7 @@ def number(value: Any) -> float | None:
         return None
     try:
         found = float(value.strip().removesuffix("s") if isinstance(value, str) else value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return found if math.isfinite(found) else None
 

@@ -140,13 +140,12 @@ def metered_of(body: Object, seconds: float | None = None) -> Metered:
     usage = mapping(body.get("usageMetadata"))
     if not usage:
         return Metered(seconds=seconds)
-    by_kind = {
-        part.get("modality"): count(part.get("tokenCount")) for part in mappings(usage.get("promptTokensDetails"))
-    }
+    details = mappings(usage.get("promptTokensDetails"))
+    audio = sum(count(part.get("tokenCount")) or 0 for part in details if part.get("modality") == "AUDIO")
     return Metered(
         input_tokens=count(usage.get("promptTokenCount")) or 0,
         output_tokens=(count(usage.get("candidatesTokenCount")) or 0) + (count(usage.get("thoughtsTokenCount")) or 0),
         cached_tokens=count(usage.get("cachedContentTokenCount")) or 0,
-        audio_tokens=by_kind.get("AUDIO") or 0,
+        audio_tokens=audio,
         seconds=seconds,
     )

@@ -111,6 +111,6 @@ def _segments(body: dict[str, Any]) -> Iterator[Segment]:
         if start is None or end is None:
             continue
         likely = number(segment.get("avg_logprob"))
-        confidence = None if likely is None else round(min(1.0, math.exp(likely)), 3)
+        confidence = None if likely is None else round(math.exp(min(0.0, likely)), 3)
         said = text(segment.get("text")).strip()
         yield Segment(said, start, end, confidence, label(segment.get("speaker")))

@@ -11,7 +11,7 @@ import pytest
 from mediaanalysis.errors import ProviderError, StoreError
 from mediaanalysis.metrics import Metrics
 from mediaanalysis.providers.catalogue import Model, Operation, Price
-from mediaanalysis.providers.chain import TRIES, Chain, Taken
+from mediaanalysis.providers.chain import MOST_CALLS, TRIES, Chain, Taken
 from mediaanalysis.providers.choice import Candidate
 from mediaanalysis.providers.cooling import Cooling
 from mediaanalysis.providers.failures import NOT_BILLED, Failure, Kind
@@ -243,3 +243,12 @@ async def test_a_store_that_is_away_hinders_no_call() -> None:
     cooling = Cooling(away, away, clock=lambda: 0.0)
     await cooling.cool("a", 5.0, "busy")
     assert await cooling.remaining_seconds("a") == 5.0
+
+
+async def test_a_vendor_that_is_busy_for_a_moment_over_and_over_is_not_asked_for_ever(slept: Slept) -> None:
+    waiting = chain(Cooling(clock=lambda: sum(slept)))
+    busy = failing(Kind.BUSY, retry_after_seconds=0.001)
+    with pytest.raises(ProviderError) as raised:
+        await waiting.first([A], playing({"a": [busy] * 1000}))
+    assert len(raised.value.calls) == MOST_CALLS
+    assert min(slept) >= 0.05
