@@ -69,6 +69,18 @@ def test_on_a_terminal_what_happened_comes_first_and_ids_last() -> None:
     ]
 
 
+def test_what_was_bound_before_stands_again_afterwards() -> None:
+    stream = io.StringIO()
+    log.configure(style="json", level="info", stream=stream)
+    with log.bound(correlation_id="outer"):
+        with log.bound(correlation_id="inner", job_id=1):
+            pass
+        log.get("x").info("after")
+    [line] = _lines(stream)
+    assert line["correlation_id"] == "outer"
+    assert "job_id" not in line
+
+
 def test_secrets_are_redacted_by_name() -> None:
     stream = io.StringIO()
     log.configure(style="json", level="info", stream=stream)
