@@ -28,19 +28,29 @@ _AWAY = (
 )
 
 
+FAULTS = (*_AWAY, asyncpg.InterfaceError, asyncpg.PostgresError)
+"""What is translated; anything else is a fault of our own and passes as it is."""
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     try:
         yield
-    except _AWAY as error:
-        raise StoreError(f"the database is not reachable ({_short(error)})") from error
-    except asyncpg.InterfaceError as error:
+    except FAULTS as error:
+        raise translation(error) from error
+
+
+def translation(error: BaseException) -> StoreError:
+    """One of `FAULTS` in our words; to be raised from it. The busiest paths catch for themselves: a `try` is free, a
+    context manager is not."""
+    if isinstance(error, _AWAY):
+        return StoreError(f"the database is not reachable ({_short(error)})")
+    if isinstance(error, asyncpg.InterfaceError):
         # asyncpg says both "you may not do that" and "the connection is gone" by this class.
         gone = "closed" in str(error) or "closing" in str(error)
         code = "database_unavailable" if gone else "internal"
-        raise StoreError(f"the database was not asked ({_short(error)})", code=code, retryable=gone) from error
-    except asyncpg.PostgresError as error:
-        raise StoreError(f"the database refused ({_short(error)})", code="internal", retryable=False) from error
+        return StoreError(f"the database was not asked ({_short(error)})", code=code, retryable=gone)
+    return StoreError(f"the database refused ({_short(error)})", code="internal", retryable=False)
 
 
 def _short(error: BaseException) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from types import TracebackType
 from typing import Any, Protocol, cast
 
@@ -15,7 +15,7 @@ import msgspec
 from mediaanalysis import log
 from mediaanalysis.errors import StoreError
 from mediaanalysis.settings import Settings
-from mediaanalysis.store.faults import translated
+from mediaanalysis.store.faults import FAULTS, translated, translation
 
 APPLICATION_NAME = "mediaanalysis"
 _CONNECT_RETRIES = 3
@@ -57,29 +57,33 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
         return ""
 
     async def fetch(self, query: str, *args: Any, **options: Any) -> list[asyncpg.Record]:
-        with self._fault():
+        try:
             return cast("list[asyncpg.Record]", await super().fetch(query, *args, **options))
+        except FAULTS as error:
+            raise self._fault(error) from error
 
     async def fetchrow(self, query: str, *args: Any, **options: Any) -> asyncpg.Record | None:
-        with self._fault():
+        try:
             return await super().fetchrow(query, *args, **options)
+        except FAULTS as error:
+            raise self._fault(error) from error
 
     async def fetchval(self, query: str, *args: Any, **options: Any) -> Any:
-        with self._fault():
+        try:
             return await super().fetchval(query, *args, **options)
+        except FAULTS as error:
+            raise self._fault(error) from error
 
     async def execute(self, query: str, *args: Any, **options: Any) -> str:
-        with self._fault():
+        try:
             return cast("str", await super().execute(query, *args, **options))
+        except FAULTS as error:
+            raise self._fault(error) from error
 
-    @contextmanager
-    def _fault(self) -> Iterator[None]:
-        with translated():
-            try:
-                yield
-            except asyncpg.ReadOnlySQLTransactionError:
-                self.terminate()
-                raise
+    def _fault(self, error: BaseException) -> StoreError:
+        if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
+            self.terminate()
+        return translation(error)
 
 
 class Pool:
@@ -90,37 +94,59 @@ class Pool:
         self._acquire_seconds = acquire_seconds
 
     async def fetch(self, query: str, *args: Any) -> list[asyncpg.Record]:
-        async with self.acquire() as connection:
+        connection = await self._take()
+        try:
             return await connection.fetch(query, *args)
+        finally:
+            await self._give_back(connection)
 
     async def fetchrow(self, query: str, *args: Any) -> asyncpg.Record | None:
-        async with self.acquire() as connection:
+        connection = await self._take()
+        try:
             return await connection.fetchrow(query, *args)
+        finally:
+            await self._give_back(connection)
 
     async def fetchval(self, query: str, *args: Any) -> Any:
-        async with self.acquire() as connection:
+        connection = await self._take()
+        try:
             return await connection.fetchval(query, *args)
+        finally:
+            await self._give_back(connection)
 
     async def execute(self, query: str, *args: Any) -> str:
-        async with self.acquire() as connection:
+        connection = await self._take()
+        try:
             return await connection.execute(query, *args)
+        finally:
+            await self._give_back(connection)
 
     @asynccontextmanager
     async def acquire(self) -> AsyncIterator[Connection]:
         """A connection of one's own, for as long as the block lasts."""
-        with translated():
-            connection = await self._pool.acquire(timeout=self._acquire_seconds)
+        connection = await self._take()
         try:
-            yield cast("Connection", connection)
+            yield connection
         finally:
-            with translated():
-                await self._pool.release(connection)
+            await self._give_back(connection)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """A transaction: committed when the block ends, rolled back when it raises."""
         async with self.acquire() as connection, connection.transaction():
             yield connection
+
+    async def _take(self) -> Connection:
+        try:
+            return cast("Connection", await self._pool.acquire(timeout=self._acquire_seconds))
+        except FAULTS as error:
+            raise translation(error) from error
+
+    async def _give_back(self, connection: Connection) -> None:
+        try:
+            await self._pool.release(connection)
+        except FAULTS as error:
+            raise translation(error) from error
 
     @property
     def size(self) -> int:
