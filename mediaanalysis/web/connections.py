@@ -14,6 +14,7 @@ import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mediaanalysis.errors import CODES, RequestError
+from mediaanalysis.web.joined import Joined
 from mediaanalysis.web.problems import problem
 
 HEAD_MAX_BYTES = 32_768
@@ -37,8 +38,13 @@ class Connection(HttpToolsProtocol):
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        self._joined = Joined(transport)
+        super().connection_made(self._joined)  # type: ignore[arg-type]
         self._start_timer()
+
+    def eof_received(self) -> None:
+        """The client says no more, and is still owed what was answered: the transport closes as soon as we return."""
+        self._joined.flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()

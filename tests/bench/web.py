@@ -1,8 +1,8 @@
 """The web edge against floors, in one run: `python -m tests.bench.web`.
 
 Each floor and each of our calls is served by one uvicorn process (uvloop, httptools) and asked by `wrk` over loopback,
-in turns, three times; the median counts. Floors: a constant Starlette route, and Starlette with asyncpg inserting or
-reading one row. PostgreSQL is the embedded one with fsync on. Needs wrk (`apt install wrk`).
+in turns, three times; the median counts. Floors, on uvicorn as it comes: a constant Starlette route, and Starlette with
+asyncpg inserting or reading one row. PostgreSQL is the embedded one with fsync on. Needs wrk (`apt install wrk`).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import msgspec
+import uvicorn
 import uvloop
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -173,13 +174,22 @@ def _services(settings: Settings, database: Database, signals: Signals) -> Servi
     )
 
 
+FLOORS = ("constant", "rows")
 APPS = {"constant": constant, "rows": rows, "service": service, "deaf": deaf}
 
 
 async def serve(name: str, dsn: str, place: str, port: int) -> None:
     settings = Settings(database_url=dsn, data_dir=Path(place))
     async with APPS[name](settings, dsn) as app:
-        await Server(app).serve(sockets=[socket.create_server(("127.0.0.1", port), backlog=2048)])
+        server = plain(app) if name in FLOORS else Server(app)
+        await server.serve(sockets=[socket.create_server(("127.0.0.1", port), backlog=2048)])
+
+
+def plain(app: ASGIApp) -> uvicorn.Server:
+    """uvicorn without what our server adds."""
+    return uvicorn.Server(
+        uvicorn.Config(app, loop="none", http="httptools", lifespan="off", access_log=False, log_config=None)
+    )
 
 
 # ------------------------------------------------------------------------------------------------ how it is measured
