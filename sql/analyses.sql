@@ -87,13 +87,14 @@ left join lateral (
 cross join (select count(*) from woken) as once
 order by request.position;
 
--- name: read_status
--- Where one analysis of this owner stands; deleted ones too, to say that they were.
--- $1 analysis_id uuid, $2 owner_id uuid
-select id, correlation_id, status, progress, stage, media_type, media_url, original_filename, result_summary, error_code,
-       error_message, retry_count, created_at, updated_at, started_at, completed_at, deleted_at
-from media_analysis_requests
-where id = $1 and owner_id = $2;
+-- name: read_statuses
+-- Where analyses of these owners stand; deleted ones too, to say that they were. Row for each that is there, with its
+-- place in the question, from 1.
+-- $1 analysis_ids uuid[], $2 owner_ids uuid[]
+select wanted.position, id, correlation_id, status, progress, stage, media_type, media_url, original_filename, result_summary,
+       error_code, error_message, retry_count, created_at, updated_at, started_at, completed_at, deleted_at
+from unnest($1::uuid[], $2::uuid[]) with ordinality as wanted (analysis_id, owner, position)
+join media_analysis_requests on id = wanted.analysis_id and owner_id = wanted.owner;
 
 -- name: read_analysis
 -- All that is known of one analysis of this owner itself; deleted ones too.

@@ -155,9 +155,14 @@ async def accept(db: Db, requests: Sequence[NewAnalysis]) -> list[Accepted]:
     return rows.every(records, Accepted)
 
 
-async def read_status(db: Db, analysis_id: UUID, owner_id: UUID) -> Status | None:
-    """None where the owner has no such analysis; a deleted one is there, with that status."""
-    return rows.one(await db.fetchrow(_SQL.read_status, analysis_id, owner_id), Status)
+async def read_statuses(db: Db, wanted: Sequence[tuple[UUID, UUID]]) -> list[Status | None]:
+    """Where each (analysis, owner) stands, in their order: None where the owner has no such analysis; a deleted one is
+    there, with that status. One round trip, meant for `Batch`: those who ask together share it."""
+    records = await db.fetch(_SQL.read_statuses, *zip(*wanted, strict=True))
+    found: list[Status | None] = [None] * len(wanted)
+    for record in records:
+        found[record["position"] - 1] = rows.one(record, Status)
+    return found
 
 
 async def read_analysis(db: Db, analysis_id: UUID, owner_id: UUID) -> Analysis | None:

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from mediaanalysis.services import Services
-    from mediaanalysis.store.analyses import Accepted, NewAnalysis
+    from mediaanalysis.store.analyses import Accepted, NewAnalysis, Status
     from mediaanalysis.store.batch import Batch
     from mediaanalysis.web.cache import Cache
     from mediaanalysis.web.changes import Changes
@@ -16,10 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """`acceptance` shares one statement among the requests that arrive together."""
+    """`acceptance` and `statuses` (by analysis and owner) share a statement among the requests that arrive together."""
 
     services: Services
     acceptance: Batch[NewAnalysis, Accepted]
+    statuses: Batch[tuple[UUID, UUID], Status | None]
     cache: Cache
     changes: Changes
     outlook: Outlook

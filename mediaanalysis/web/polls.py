@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mediaanalysis.errors import RequestError
-from mediaanalysis.store import analyses, operations
+from mediaanalysis.store import operations
 from mediaanalysis.store.analyses import Status
 from mediaanalysis.structs.requests import AnalysisStatus
 from mediaanalysis.web import answers, parameters, ranges
@@ -87,7 +87,7 @@ async def _changed(edge: Edge, analysis_id: UUID, owner: UUID, known: Answer, se
 
 async def read(edge: Edge, analysis_id: UUID, owner: UUID) -> Status:
     """The row. Raises not_found and deleted."""
-    row = await analyses.read_status(edge.services.database.pool, analysis_id, owner)
+    row = await edge.statuses.add((analysis_id, owner))
     if row is None or row.deleted_at:
         raise missing(row)
     return row

@@ -22,7 +22,7 @@ from mediaanalysis.services import Services
 from mediaanalysis.store import analyses as store
 from mediaanalysis.store.batch import Batch
 from mediaanalysis.store.signals import CHANGED
-from mediaanalysis.web import analyses, estimates, files, history, operations, pages, polls
+from mediaanalysis.web import analyses, docs, estimates, files, history, operations, pages, polls
 from mediaanalysis.web.cache import Cache
 from mediaanalysis.web.changes import Changes
 from mediaanalysis.web.edge import Edge
@@ -54,7 +54,7 @@ ROUTES: dict[str, dict[str, Handler]] = {
     "/health/ready": {"GET": operations.ready},
     "/metrics": {"GET": operations.metrics},
     "/openapi.json": {"GET": operations.description},
-    "/docs": {"GET": pages.docs},
+    "/docs": {"GET": docs.docs},
     "/": {"GET": pages.start},
 }
 
@@ -102,8 +102,9 @@ def _edge(services: Services) -> Edge:
         changes.announce(analysis_id)
 
     signals.subscribe(CHANGED, hear)
-    acceptance = Batch(partial(store.accept, services.database.pool))
-    return Edge(services, acceptance, cache, changes, Outlook(services))
+    pool = services.database.pool
+    acceptance, statuses = Batch(partial(store.accept, pool)), Batch(partial(store.read_statuses, pool))
+    return Edge(services, acceptance, statuses, cache, changes, Outlook(services))
 
 
 def application(services: Services) -> ASGIApp:

@@ -22,9 +22,16 @@ CHANGES = (analyses.cancel, analyses.delete, analyses.retry)
 
 
 async def status(db: Pool, analysis_id: UUID) -> analyses.Status:
-    found = await analyses.read_status(db, analysis_id, OWNER)
+    [found] = await analyses.read_statuses(db, [(analysis_id, OWNER)])
     assert found is not None
     return found
+
+
+async def test_those_who_ask_together_get_each_their_own(db: Pool) -> None:
+    first, second, other = await accepted(db), await accepted(db), uuid4()
+    asked = [(second, OWNER), (other, OWNER), (first, OWNER), (first, other), (second, OWNER)]
+    found = await analyses.read_statuses(db, asked)
+    assert [each and each.id for each in found] == [second, None, first, None, second]
 
 
 async def test_progress_starts_it_and_never_falls(db: Pool) -> None:
@@ -67,7 +74,7 @@ async def test_completed_is_whole(db: Pool) -> None:
 async def test_analysis_of_another_owner_is_not_there(db: Pool, change: object) -> None:
     analysis_id = await accepted(db)
     assert await change(db, analysis_id, uuid4()) is None  # type: ignore[operator]
-    assert await analyses.read_status(db, analysis_id, uuid4()) is None
+    assert await analyses.read_statuses(db, [(analysis_id, uuid4())]) == [None]
     assert (await status(db, analysis_id)).status == "pending"
     assert await db.fetchval("select count(*) from processing_jobs") == 1
 

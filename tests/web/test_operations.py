@@ -71,7 +71,7 @@ async def test_metrics(client: httpx.AsyncClient, submit: Submit, monkeypatch: p
 async def test_an_outage_is_503_and_says_when_to_come_again(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mediaanalysis.store.analyses.read_status", unreachable)
+    monkeypatch.setattr("mediaanalysis.store.pool.Pool.fetch", unreachable)
     answer = await client.get(f"/api/media/status/{UUID(int=7)}")
     assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable")
     assert answer.headers["retry-after"]
