@@ -99,8 +99,8 @@ declare
     address  inet  := nullif(current_setting('mediaanalysis.address', true), '');
     -- One statement may write for many clients: record id -> [actor, address].
     authors  jsonb := nullif(current_setting('mediaanalysis.authors', true), '');
-    -- Derived or secret: of no use in a record of what happened.
-    hidden   text[] := '{prompt_search,key_hash}';
+    -- Secret: of no use in a record of what happened.
+    hidden   text := 'key_hash';
 begin
     if tg_op = 'INSERT' then
         insert into audit_log (table_name, record_id, action, new_values, performed_by, ip_address)
