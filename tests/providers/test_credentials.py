@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -97,3 +99,9 @@ def test_the_example_lists_every_variable_with_its_meaning() -> None:
     documented = re.findall(r"^# (.*)\n#([A-Z_]+)=$", EXAMPLE.read_text(), re.MULTILINE)
     for variable in credentials.variables():
         assert (variable.about + " (secret)" * variable.secret, variable.name) in documented
+
+
+def test_nothing_heavy_is_loaded_before_it_is_needed() -> None:
+    code = "import sys, mediaanalysis.__main__; print(sorted({'google.auth', 'numpy', 'requests'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
