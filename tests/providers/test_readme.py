@@ -12,6 +12,7 @@ from mediaanalysis.providers.catalogue import LOCAL, Model, Operation, Provider
 from mediaanalysis.providers.costs import cost_usd
 from mediaanalysis.providers.trial import limits
 from mediaanalysis.providers.wire import Metered
+from tests.providers.vendors import vendors
 
 README = Path(__file__).parents[2] / "README.md"
 PROVIDERS = catalogue.load().providers
@@ -79,3 +80,10 @@ def row(provider: Provider) -> str:
 @pytest.mark.parametrize("provider", PROVIDERS, ids=lambda provider: provider.name)
 def test_each_provider_has_its_row(provider: Provider) -> None:
     assert row(provider) in README.read_text().splitlines()
+
+
+def test_the_example_of_a_file_is_one(tmp_path: Path) -> None:
+    path = tmp_path / "providers.toml"
+    path.write_text(README.read_text().partition("```toml\n")[2].partition("```")[0])
+    cellar = vendors(PROVIDERS_FILE=str(path)).accounts["cellar"]
+    assert (cellar.base_url, cellar.provider.models[0].sees) == ("http://cellar:8000/v1", True)
