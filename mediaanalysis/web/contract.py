@@ -37,7 +37,6 @@ def _parameter(name: str, place: str, about: str, schema: dict[str, Any]) -> dic
 
 
 STRING = {"type": "string"}
-MOMENT = {"type": "string", "format": "date-time"}
 
 PARAMETERS: dict[str, dict[str, Any]] = {
     "analysis_id": _parameter("analysis_id", "path", "The analysis.", {"type": "string", "format": "uuid"}),
@@ -173,3 +172,38 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/docs"): Operation("This description, readable", {200: Content("A page", "text/html")}),
     ("GET", "/"): Operation("What to try first", {200: Content("A page", "text/html")}),
 }
+
+GROUPS: dict[str, tuple[tuple[str, str], ...]] = {
+    "Send": (
+        ("POST", "/api/media/analyze"),
+        ("POST", "/api/media/video"),
+        ("POST", "/api/media/audio"),
+        ("POST", "/api/media/images"),
+        ("POST", "/api/media/documents"),
+        ("POST", "/api/media/estimate"),
+    ),
+    "Follow": (
+        ("GET", "/api/media/status/{analysis_id}"),
+        ("GET", "/api/media/history"),
+        ("POST", "/api/media/{analysis_id}/retry"),
+        ("POST", "/api/media/{analysis_id}/cancel"),
+        ("DELETE", "/api/media/{analysis_id}"),
+    ),
+    "Read": (
+        ("GET", "/api/media/{analysis_id}"),
+        ("GET", "/api/media/{analysis_id}/transcript"),
+        ("GET", "/api/media/{analysis_id}/contact-sheet"),
+        ("GET", "/api/media/{analysis_id}/frames"),
+        ("GET", "/api/media/{analysis_id}/frames/{n}"),
+        ("GET", "/api/media/{analysis_id}/files/{name}"),
+    ),
+    "Operate": (
+        ("GET", "/health"),
+        ("GET", "/health/ready"),
+        ("GET", "/metrics"),
+        ("GET", "/openapi.json"),
+        ("GET", "/docs"),
+        ("GET", "/"),
+    ),
+}
+"""What belongs together, in the order in which a client meets it: OpenAPI's tags. Each operation stands in one."""

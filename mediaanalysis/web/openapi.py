@@ -12,7 +12,7 @@ from mediaanalysis import __version__
 from mediaanalysis.errors import CODES
 from mediaanalysis.structs.requests import AnalyzeRequest
 from mediaanalysis.web import multipart
-from mediaanalysis.web.contract import OPERATIONS, PARAMETERS, Content, Operation
+from mediaanalysis.web.contract import GROUPS, OPERATIONS, PARAMETERS, Content, Operation
 from mediaanalysis.web.problems import Problem
 
 TITLE = "Media Analysis API"
@@ -37,6 +37,7 @@ def document() -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {"title": TITLE, "version": __version__, "license": {"name": "MIT", "identifier": "MIT"}},
         "servers": [{"url": "/"}],
+        "tags": [{"name": group} for group in GROUPS],
         "paths": paths,
         "components": {"schemas": _schemas(), "parameters": PARAMETERS, "headers": _headers()},
     }
@@ -50,6 +51,7 @@ def encoded() -> bytes:
 def _operation(method: str, path: str, operation: Operation) -> dict[str, Any]:
     described: dict[str, Any] = {
         "operationId": _operation_id(method, path),
+        "tags": [group for group, operations in GROUPS.items() if (method, path) in operations],
         "summary": operation.summary,
         "parameters": [{"$ref": f"#/components/parameters/{name}"} for name in (*operation.parameters, *EVERYWHERE)],
         "responses": {

@@ -22,7 +22,7 @@ from mediaanalysis.services import Services
 from mediaanalysis.store import analyses as store
 from mediaanalysis.store.batch import Batch
 from mediaanalysis.store.signals import CHANGED
-from mediaanalysis.web import analyses, estimates, files, history, operations, pages, polls
+from mediaanalysis.web import analyses, docs, estimates, files, history, operations, pages, polls
 from mediaanalysis.web.cache import Cache
 from mediaanalysis.web.changes import Changes
 from mediaanalysis.web.edge import Edge
@@ -54,7 +54,7 @@ ROUTES: dict[str, dict[str, Handler]] = {
     "/health/ready": {"GET": operations.ready},
     "/metrics": {"GET": operations.metrics},
     "/openapi.json": {"GET": operations.description},
-    "/docs": {"GET": pages.docs},
+    "/docs": {"GET": docs.docs},
     "/": {"GET": pages.start},
 }
 

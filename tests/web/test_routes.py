@@ -11,7 +11,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from mediaanalysis.errors import CODES
 from mediaanalysis.web import openapi
-from mediaanalysis.web.contract import OPERATIONS
+from mediaanalysis.web.contract import GROUPS, OPERATIONS
 from mediaanalysis.web.routes import ROUTES
 
 Submit = Callable[..., Awaitable[UUID]]
@@ -20,6 +20,18 @@ Become = Callable[[UUID, str], Awaitable[None]]
 
 def test_the_description_covers_the_routes_and_no_more() -> None:
     assert {(method, path) for path, handlers in ROUTES.items() for method in handlers} == set(OPERATIONS)
+
+
+def test_each_operation_belongs_to_one_group() -> None:
+    grouped = [operation for operations in GROUPS.values() for operation in operations]
+    assert sorted(grouped) == sorted(OPERATIONS)
+
+
+async def test_every_link_of_the_page_leads_somewhere(client: httpx.AsyncClient) -> None:
+    page = (await client.get("/docs")).text
+    ids = re.findall(r'id="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r'href="#([^"]+)"', page)) <= set(ids)
 
 
 def test_path_parameters_are_described() -> None:
