@@ -117,9 +117,15 @@ async def _sweep(services: Services) -> None:
     await sweep_files(services)
 
 
-async def serve(settings: Settings, dsn: str, listener: socket.socket, vendors: Vendors | None = None) -> None:
-    """Serve until a signal: stop taking requests and claiming jobs together, let both end, close in order."""
+async def serve(
+    settings: Settings, dsn: str, listener: socket.socket, vendors: Vendors | None, greet: Callable[[], None]
+) -> None:
+    """Serve until a signal: stop taking requests and claiming jobs together, let both end, close in order.
+
+    `greet` is called when everything is open: nothing is announced that then fails.
+    """
     async with open_services(settings, dsn, vendors) as services:
+        greet()
         server = Server(application(services))
         worker = worker_for(services) if settings.worker_slots else None
         _stop_on_signal(server.stop, *([worker.stop] if worker else []))

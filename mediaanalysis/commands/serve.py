@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import socket
+from urllib.parse import urlsplit
 
 import msgspec
 import uvloop
@@ -32,8 +33,8 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
         if arguments.migrate:
             migrate.apply(dsn)
         migrate.require(dsn)
-        print(_greeting(settings, listener), flush=True)
-        uvloop.run(serve(settings, dsn, listener, vendors))
+        greeting = _greeting(settings, listener)
+        uvloop.run(serve(settings, dsn, listener, vendors, lambda: print(greeting, flush=True)))
     return 0
 
 
@@ -63,7 +64,8 @@ def _listen(settings: Settings) -> socket.socket:
 def _greeting(settings: Settings, listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    database = "DATABASE_URL" if settings.database_url else f"embedded PostgreSQL in {settings.data_dir}/postgresql"
+    embedded = f"embedded PostgreSQL in {settings.data_dir}/postgresql"
+    database = _without_login(settings.database_url) if settings.database_url else embedded
     storage = settings.storage_url or f"{settings.data_dir}/storage"
     return f"""Media Analysis API {__version__}
   serving   {url}  (documentation: {url}/docs)
@@ -72,5 +74,12 @@ def _greeting(settings: Settings, listener: socket.socket) -> str:
   workers   {settings.worker_slots} jobs, {settings.cpu_slots} media processes at once
 Try first:
   curl -F file=@clip.mp4 -F 'prompt=What is said?' {url}/api/media/analyze
-  curl '{url}/api/media/status/ANALYSIS_ID?wait=20' && curl {url}/api/media/ANALYSIS_ID
+  curl '{url}/api/media/status/ANALYSIS_ID?wait=20'     answers at each change; when it says "completed":
+  curl {url}/api/media/ANALYSIS_ID
 Ctrl-C stops everything."""
+
+
+def _without_login(database_url: str) -> str:
+    """Which server and database, and nothing that opens them."""
+    parts = urlsplit(database_url)
+    return f"PostgreSQL at {parts.netloc.rpartition('@')[2] or 'a socket'}{parts.path}"

@@ -208,6 +208,9 @@ class Worker:
     async def _leave(self) -> None:
         """Finish within the grace time, hand the rest back, be no worker any more."""
         pool, worker_id = self._services.database.pool, self._beat.worker_id
+        if self._runs:
+            grace_seconds = self._services.settings.stop_grace_seconds
+            _log.info("worker_stopping", running=len(self._runs), grace_seconds=grace_seconds)
         with suppress(StoreError):
             if worker_id is not None:
                 await workers.drain(pool, worker_id)
