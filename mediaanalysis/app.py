@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 from starlette.types import ASGIApp
@@ -18,13 +18,16 @@ from mediaanalysis.providers import Providers
 from mediaanalysis.providers.client import Network
 from mediaanalysis.providers.cooling import Cooling
 from mediaanalysis.providers.credentials import Vendors
+from mediaanalysis.providers.providers import Agreed
+from mediaanalysis.providers.turns import Turns
 from mediaanalysis.sandbox import Sandbox
 from mediaanalysis.services import Models, Services
 from mediaanalysis.settings import Settings
 from mediaanalysis.storage.storage import Storage
-from mediaanalysis.store import embedded, lanes
+from mediaanalysis.store import embedded, lanes, provider_turns
 from mediaanalysis.store.pool import Database
 from mediaanalysis.store.signals import Signals
+from mediaanalysis.structs.jobs import Job
 from mediaanalysis.web.routes import application
 from mediaanalysis.web.server import Server
 from mediaanalysis.worker import Handler, Worker
@@ -71,21 +74,28 @@ async def open_services(
             models=await _models(stack, sandbox, settings),
             downloader=downloader,
             providers=await stack.enter_async_context(
-                Providers.open(settings, sandbox, metrics, vendors, cooling=_cooling(database), network=network)
+                Providers.open(settings, sandbox, metrics, vendors, agreed=_agreed(database), network=network)
             ),
         )
 
 
-def _cooling(database: Database) -> Cooling:
-    """A provider that asked one worker to be left alone is left alone by all."""
+def _agreed(database: Database) -> Agreed:
+    """What holds for a provider over all workers: one that asked to be left alone is, and calls are counted."""
+    db = database.pool
 
-    async def tell(provider: str, seconds: float, reason: str) -> None:
-        await lanes.cool_provider(database.pool, provider, seconds, reason)
+    async def cool(provider: str, seconds: float, reason: str) -> None:
+        await lanes.cool_provider(db, provider, seconds, reason)
 
-    async def ask() -> Mapping[str, float]:
-        return await lanes.cooling_providers(database.pool)
+    async def cooling() -> Mapping[str, float]:
+        return await lanes.cooling_providers(db)
 
-    return Cooling(tell, ask)
+    async def take(provider: str, job: Job) -> int | None:
+        return await provider_turns.take(db, provider, job)
+
+    async def give_back(turns: Sequence[int]) -> None:
+        await provider_turns.give_back(db, turns)
+
+    return Agreed(Cooling(cool, cooling), Turns(take, give_back))
 
 
 async def _models(stack: AsyncExitStack, sandbox: Sandbox, settings: Settings) -> Models:
@@ -126,8 +136,8 @@ async def serve(
     """
     async with open_services(settings, dsn, vendors) as services:
         greet()
-        server = Server(application(services))
         worker = worker_for(services) if settings.worker_slots else None
+        server = Server(application(services, worker.health if worker else None))
         _stop_on_signal(server.stop, *([worker.stop] if worker else []))
         async with asyncio.TaskGroup() as group:
             if worker:
@@ -152,7 +162,7 @@ async def in_process(
         worker = worker_for(services)
         running = asyncio.create_task(worker.run())
         try:
-            yield application(services)
+            yield application(services, worker.health)
         finally:
             worker.stop()
             await running

@@ -9,7 +9,6 @@ create table processing_jobs (
     kind                text not null check (kind <> ''),
     request_id          uuid,
     owner_id            uuid not null default '00000000-0000-0000-0000-000000000000',
-    provider            text not null default '',
     state               text not null default 'queued' check (state in ('queued', 'running')),
     priority            integer not null default 5 check (priority between 0 and 10),
     run_at              timestamptz not null default now(),
@@ -36,9 +35,9 @@ create table processing_jobs (
     autovacuum_analyze_threshold = 1000
 );
 
--- The claim: lanes (owner, kind, provider) are found by hopping over the first three columns, the head of a lane by
--- the rest. Whatever can be held back is part of the prefix, so a held-back backlog is hopped over, never read.
-create index processing_jobs_queue on processing_jobs (owner_id, kind, provider, sort_key, run_at, id)
+-- The claim: lanes (owner, kind) are found by hopping over the first two columns, the head of a lane by the rest.
+-- Whatever can be held back is part of the prefix, so a held-back backlog is hopped over, never read.
+create index processing_jobs_queue on processing_jobs (owner_id, kind, sort_key, run_at, id)
     where state = 'queued';
 comment on index processing_jobs_queue is 'The claim: hops from lane to lane, then reads a lane from its head.';
 
@@ -56,8 +55,6 @@ comment on column processing_jobs.id is 'Number of the job; with fence, the righ
 comment on column processing_jobs.kind is 'What is to be done: analyze, deliver_webhook, sweep_files, … Decides the handler.';
 comment on column processing_jobs.request_id is 'The analysis (media_analysis_requests.id) this works for, if any.';
 comment on column processing_jobs.owner_id is 'Who asked. Owners take turns; all zeros: the service itself.';
-comment on column processing_jobs.provider is
-    'Provider the job mainly depends on: its limit and its cool-down hold the job back. Empty: none.';
 comment on column processing_jobs.state is 'queued (waiting, also for run_at or a retry) or running (claimed).';
 comment on column processing_jobs.priority is '0 to 10, higher first. One point is worth one minute of waiting.';
 comment on column processing_jobs.run_at is 'Not before this time.';
@@ -82,7 +79,6 @@ create table job_failures (
     kind            text not null,
     request_id      uuid,
     owner_id        uuid not null,
-    provider        text not null,
     priority        integer not null,
     max_attempts    integer not null,
     timeout_seconds integer not null,
@@ -106,7 +102,6 @@ comment on column job_failures.job_id is 'Number the job had.';
 comment on column job_failures.kind is 'What was to be done.';
 comment on column job_failures.request_id is 'The analysis it worked for, if any.';
 comment on column job_failures.owner_id is 'Who asked.';
-comment on column job_failures.provider is 'Provider it mainly depended on; empty: none.';
 comment on column job_failures.priority is 'Its priority.';
 comment on column job_failures.max_attempts is 'Attempts it was allowed.';
 comment on column job_failures.timeout_seconds is 'Longest silence it was allowed.';
@@ -158,12 +153,32 @@ create table lanes (
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 200);
 
 comment on table lanes is
-    'What holds jobs back: a limit of running jobs, or a pause, for one owner, one kind or one provider. No row: nothing.';
+    'What holds work back: a limit or a pause for one owner, one kind or one provider. No row: nothing.';
 comment on column lanes.scope is 'owner, kind or provider.';
 comment on column lanes.name is 'The owner''s uuid as text, the kind, or the provider.';
-comment on column lanes.max_running is 'Running jobs at most, over all workers, exactly. Null: no limit.';
-comment on column lanes.paused_until is 'No claims before this time (a pause, or a provider''s cool-down); infinity: until resumed.';
+comment on column lanes.max_running is 'Running jobs (of a provider: calls) at most, over all workers, exactly. Null: no limit.';
+comment on column lanes.paused_until is 'No claims (of a provider: calls) before this time; infinity: until resumed.';
 comment on column lanes.reason is 'Why it is paused, for ops.why.';
+
+-- Which providers an analysis calls is not known when it is claimed: it may need several, and the next one in order
+-- where the first is busy. So providers are limited at the call, not at the claim.
+create table provider_turns (
+    id       bigint generated always as identity primary key,
+    provider text not null,
+    job_id   bigint not null,
+    fence    bigint not null,
+    since    timestamptz not null default now()
+) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 200);
+create index provider_turns_provider on provider_turns (provider);
+comment on index provider_turns_provider is 'Calls under way of a provider, counted for its limit.';
+
+comment on table provider_turns is
+    'Calls of providers under way. Each belongs to a running job: when that ends or is taken away, its calls count no more.';
+comment on column provider_turns.id is 'Number of the call.';
+comment on column provider_turns.provider is 'Who is being called.';
+comment on column provider_turns.job_id is 'The job that calls.';
+comment on column provider_turns.fence is 'Its fence: what belongs to an older one is void.';
+comment on column provider_turns.since is 'Since when.';
 
 create table schedules_fired (
     name text not null,
@@ -187,140 +202,10 @@ begin
     return case lane_running.scope
         when 'owner' then (select count(*) from processing_jobs j where j.state = 'running' and j.owner_id = lane_running.name::uuid)
         when 'kind' then (select count(*) from processing_jobs j where j.state = 'running' and j.kind = lane_running.name)
-        else (select count(*) from processing_jobs j where j.state = 'running' and j.provider = lane_running.name)
+        else (select count(*) from provider_turns turn
+              join processing_jobs j on j.id = turn.job_id and j.fence = turn.fence and j.state = 'running'
+              where turn.provider = lane_running.name)
     end;
 end $$;
-comment on function lane_running(text, text) is 'How many jobs of this owner, kind or provider run. Counted, never kept: it cannot leak.';
-
-create function lane_room(owner_id uuid, kind text, provider text) returns bigint language plpgsql stable as $$
-begin
-    return (
-        select min(case when lane.paused_until > now() then 0
-                        when lane.max_running is not null then lane.max_running - lane_running(lane.scope, lane.name) end)
-        from (values ('owner', lane_room.owner_id::text), ('kind', lane_room.kind), ('provider', lane_room.provider)) part (scope, name)
-        join lanes lane using (scope, name));
-end $$;
-comment on function lane_room(uuid, text, text) is
-    'How many more jobs of this owner, kind and provider may run now; 0 or less: none; null: no limit.';
-
-create type lane_floor as (owner_id uuid, kind text, provider text, floor timestamptz);
-comment on type lane_floor is 'A lane, and a sort_key below which it is known to hold no queued job.';
-
--- Claiming, in three steps, each with a snapshot of its own (READ COMMITTED):
---   1. Find up to `free` lanes with due work and room. Lanes form a ring in the order of the index; we go round it from
---      the lane served last, one index probe for each, so owners take turns and a backlog costs what its lanes cost.
---   2. Lock the limits that these lanes are under. Whoever claims under the same limit waits for our commit.
---   3. Count what runs (the snapshot is younger than the locks, so the count is exact), and take the heads of the lanes.
--- `= any(array(…))` in place of a join; no sequential scan, bitmap or sort, and an order that only the index of the claim
--- has, whatever the statistics say: a generic plan over a table that is empty one minute and holds a million rows the next must not be a matter of luck.
-create function claim_jobs(worker bigint, kinds text[], free integer, served lane_floor, known lane_floor[])
-returns setof processing_jobs language plpgsql
-set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off as $$
-declare
-    lanes_due lane_floor[];
-    limited boolean;
-    taken_count integer;
-begin
-    perform from workers w where w.id = worker and not w.draining;
-    if not found then
-        return;
-    end if;
-
-    -- A kind that is paused is hopped over without a look at the limits of each of its lanes.
-    kinds := array(select k.kind from unnest(kinds) k (kind)
-                   where not exists (select from lanes l where l.scope = 'kind' and l.name = k.kind and l.paused_until > now()));
-
-    with recursive ring as (
-        select served.owner_id, served.kind, served.provider, 0 as round where cardinality(known) = 0
-        union all
-        select hop.* from ring here cross join lateral (
-            (select j.owner_id, j.kind, j.provider, greatest(here.round, 1) from processing_jobs j
-             where j.state = 'queued' and (j.owner_id, j.kind, j.provider) > (here.owner_id, here.kind, here.provider)
-             order by j.owner_id, j.kind, j.provider limit 1)
-            union all
-            select '00000000-0000-0000-0000-000000000000', '', '', 2 where here.round < 2
-            limit 1
-        ) hop
-        where here.round < 2 or (here.owner_id, here.kind, here.provider) < (served.owner_id, served.kind, served.provider)
-    ), candidate as (
-        select r.owner_id, r.kind, r.provider, '-infinity'::timestamptz as floor from ring r
-        where r.round = 1
-           or r.round = 2 and (r.owner_id, r.kind, r.provider) <= (served.owner_id, served.kind, served.provider)
-        union all
-        select k.owner_id, k.kind, k.provider, k.floor from unnest(known) k
-    )
-    select array_agg(row(lane.*)::lane_floor) into lanes_due
-    from (
-        select c.* from candidate c
-        where c.kind = any(kinds)
-          and coalesce(lane_room(c.owner_id, c.kind, c.provider), 1) > 0
-          and (select true from processing_jobs j
-               where j.state = 'queued' and j.owner_id = c.owner_id and j.kind = c.kind and j.provider = c.provider
-                 and j.sort_key between c.floor and now() and j.run_at <= now()
-               order by j.sort_key, j.run_at, j.id limit 1)
-        limit free
-    ) lane;
-
-    perform from unnest(lanes_due) due
-    cross join lateral (values ('owner', due.owner_id::text), ('kind', due.kind), ('provider', due.provider)) part (scope, name)
-    join lanes l using (scope, name)
-    where l.max_running is not null
-    order by l.scope, l.name
-    for no key update of l;
-    limited := found;
-
-    return query
-    with head as (
-        select job.* from unnest(lanes_due) due cross join lateral (
-            select j.id, j.owner_id, j.kind, j.provider, j.sort_key from processing_jobs j
-            where j.state = 'queued' and j.owner_id = due.owner_id and j.kind = due.kind and j.provider = due.provider
-              and j.sort_key between due.floor and now() and j.run_at <= now()
-            order by j.sort_key, j.run_at, j.id
-            limit free / cardinality(lanes_due)
-            for no key update skip locked
-        ) job
-    ), numbered as (
-        select h.id, part.scope, part.name,
-               row_number() over (partition by part.scope, part.name order by h.sort_key, h.id) as nth
-        from head h
-        cross join lateral (values ('owner', h.owner_id::text), ('kind', h.kind), ('provider', h.provider)) part (scope, name)
-        where limited
-    ), room as materialized (
-        select l.scope, l.name, l.max_running - lane_running(l.scope, l.name) as room
-        from (select distinct n.scope, n.name from numbered n) part join lanes l using (scope, name)
-        where l.max_running is not null
-    ), crowded as (
-        select n.id from numbered n join room r using (scope, name) where n.nth > r.room
-    ), taken as (
-        update processing_jobs j
-        set state = 'running', fence = j.fence + 1, attempt = j.attempt + 1, worker_id = worker, started_at = now(),
-            deadline_at = now() + make_interval(secs => j.timeout_seconds)
-        where j.id = any(array(select h.id from head h where h.id not in (select c.id from crowded c)))
-        returning j.*
-    ), started as (
-        update media_analysis_requests a
-        set status = 'processing', started_at = coalesce(a.started_at, now()), updated_at = now()
-        where a.id = any(array(select t.request_id from taken t where t.kind = 'analyze')) and a.status = 'pending'
-    )
-    select * from taken;
-
-    get diagnostics taken_count = row_count;
-    update workers w set idle = taken_count < free where w.id = worker and w.idle <> (taken_count < free);
-end $$;
-comment on function claim_jobs(bigint, text[], integer, lane_floor, lane_floor[]) is
-    'Up to `free` due jobs of these kinds, now running for this worker, lanes taking turns after `served`. '
-    'With `known`, looks only there and not below the floors. Nothing for a worker that drains or was declared dead.';
-
--- The rows are found by their numbers, and matched with the fences by a hash. Left to itself over a table whose statistics
--- say that it is empty, the planner reads the whole primary key, or compares every row with every fence.
-create function complete_jobs(ids bigint[], fences bigint[]) returns setof bigint language plpgsql
-set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_nestloop = off set enable_mergejoin = off as $$
-begin
-    return query
-    delete from processing_jobs j
-    using unnest(ids, fences) as done (id, fence)
-    where j.id = any(ids) and j.id = done.id and j.fence = done.fence and j.cancel_requested_at is null
-    returning j.id;
-end $$;
-comment on function complete_jobs(bigint[], bigint[]) is
-    'Remove jobs that are done. Returns those that were: of the others the fence moved on, or a cancel came first.';
+comment on function lane_running(text, text) is
+    'How many jobs of this owner or kind, or calls of this provider, run. Counted, never kept: it cannot leak.';

@@ -6,7 +6,7 @@ create schema ops;
 comment on schema ops is 'For operators: views to look at, functions to act with. \dv+ ops.* and \df+ ops.* list them.';
 
 create view ops.queue as
-select kind, priority, provider,
+select kind, priority,
        count(*) filter (where state = 'queued' and run_at <= now()) as waiting,
        count(*) filter (where state = 'queued' and run_at > now()) as scheduled,
        count(*) filter (where state = 'running') as running,
@@ -14,8 +14,8 @@ select kind, priority, provider,
        now() - min(run_at) filter (where state = 'queued' and run_at <= now()) as oldest_wait,
        min(run_at) filter (where state = 'queued' and run_at > now()) as next_scheduled
 from processing_jobs
-group by kind, priority, provider;
-comment on view ops.queue is 'What waits and runs, by kind, priority and provider; oldest_wait is the age of the first in line.';
+group by kind, priority;
+comment on view ops.queue is 'What waits and runs, by kind and priority; oldest_wait is the age of the first in line.';
 
 create view ops.running as
 select job.id as job_id, job.kind, job.request_id as analysis_id, job.owner_id, analysis.stage, analysis.progress,
@@ -40,22 +40,32 @@ comment on view ops.workers is
     'Processes that claim jobs. silent: no beat for three seconds; lost: its lease passed, its jobs are being taken back.';
 
 create view ops.failures as
-select kind, error_code, stage, nullif(provider, '') as provider, count(*) as failures, count(distinct owner_id) as owners,
+select kind, error_code, stage, count(*) as failures, count(distinct owner_id) as owners,
        min(failed_at) as first_at, max(failed_at) as last_at,
        (array_agg(error_message order by failed_at desc))[1] as last_message,
        (array_agg(request_id order by failed_at desc))[1] as last_analysis_id
 from job_failures
-group by kind, error_code, stage, provider;
+group by kind, error_code, stage;
 comment on view ops.failures is 'What could not be done, grouped by error. ops.redrive(kind, since) does it again.';
+
+create view ops.providers as
+select known.name as provider, lane_running('provider', known.name) as running, lane.max_running,
+       case when lane.paused_until > now() then lane.paused_until end as paused_until, lane.reason
+from (select provider as name from provider_turns union select name from lanes where scope = 'provider') known
+left join lanes lane on lane.scope = 'provider' and lane.name = known.name;
+comment on view ops.providers is
+    'Providers that are being called, limited or left alone. Limit: ops.set_limit(name, n, ''provider''); end of a pause: ops.resume.';
 
 create function ops.typical_seconds(owner_id uuid) returns double precision language sql stable as $$
     select percentile_cont(0.5) within group (order by recent.latency_ms) / 1000
-    from (select latency_ms from media_analysis_requests done
-          where done.owner_id = typical_seconds.owner_id and done.status = 'completed'
-            and done.completed_at is not null
-          order by done.completed_at desc limit 50) recent
+    from unnest(enum_range(null::media_type_enum)) as kind (media_type)
+    cross join lateral (
+        select done.latency_ms from media_analysis_requests done
+        where done.owner_id = typical_seconds.owner_id and done.status = 'completed' and done.media_type = kind.media_type
+        order by coalesce(done.completed_at, '-infinity') desc, done.id desc limit 20) recent
 $$;
-comment on function ops.typical_seconds(uuid) is 'Median duration of the owner''s last 50 analyses; null before the first.';
+comment on function ops.typical_seconds(uuid) is
+    'Median duration of the owner''s last 20 analyses of each media type; null before the first.';
 
 create function ops.place(analysis_id uuid) returns table (ahead bigint, estimated_seconds double precision)
 language sql stable as $$
@@ -71,7 +81,7 @@ language sql stable as $$
         select count(*) as ahead from job cross join lateral (
             select from processing_jobs other
             where other.state = 'queued' and other.owner_id = job.owner_id and other.kind = job.kind
-              and other.provider = job.provider and (other.sort_key, other.run_at, other.id) < (job.sort_key, job.run_at, job.id)
+              and (other.sort_key, other.run_at, other.id) < (job.sort_key, job.run_at, job.id)
             limit 1000) others
     ), share as (
         select greatest(1, sum(slots)::double precision / (select count(*) from (select from owner where id is not null limit 100) few)) as slots
@@ -93,7 +103,7 @@ create function ops.held_by(job processing_jobs) returns text language sql stabl
                     lane_running(lane.scope, lane.name), lane.max_running)
         end, '; ' order by lane.scope)
     from lanes lane
-    where (lane.scope, lane.name) in (('owner', job.owner_id::text), ('kind', job.kind), ('provider', job.provider))
+    where (lane.scope, lane.name) in (('owner', job.owner_id::text), ('kind', job.kind))
       and (lane.paused_until > now() or lane.max_running <= lane_running(lane.scope, lane.name))
 $$;
 comment on function ops.held_by(processing_jobs) is 'Pauses and limits that hold this job back now; null: none.';
@@ -209,8 +219,8 @@ begin
         from latest where latest.kind = 'analyze' and a.id = latest.request_id and a.status = 'failed'
         returning a.id
     ), added as (
-        insert into processing_jobs (kind, request_id, owner_id, provider, priority, sort_key, max_attempts, timeout_seconds, payload)
-        select l.kind, l.request_id, l.owner_id, l.provider, l.priority, now() - make_interval(mins => l.priority),
+        insert into processing_jobs (kind, request_id, owner_id, priority, sort_key, max_attempts, timeout_seconds, payload)
+        select l.kind, l.request_id, l.owner_id, l.priority, now() - make_interval(mins => l.priority),
                l.max_attempts, l.timeout_seconds, l.payload
         from latest l where l.kind <> 'analyze' or l.request_id in (select pending.id from pending)
         on conflict do nothing

@@ -9,14 +9,14 @@
 
 -- name: enqueue
 -- New jobs, one for each element; ids in no particular order.
--- $1 kinds text[], $2 request_ids uuid[], $3 owner_ids uuid[], $4 providers text[], $5 priorities integer[],
--- $6 delays_seconds float8[], $7 timeouts_seconds integer[], $8 payloads jsonb[]
+-- $1 kinds text[], $2 request_ids uuid[], $3 owner_ids uuid[], $4 priorities integer[],
+-- $5 delays_seconds float8[], $6 timeouts_seconds integer[], $7 payloads jsonb[]
 with added as (
-    insert into processing_jobs (kind, request_id, owner_id, provider, priority, run_at, sort_key, timeout_seconds, payload)
-    select job.kind, job.request_id, job.owner_id, job.provider, job.priority, due.run_at,
+    insert into processing_jobs (kind, request_id, owner_id, priority, run_at, sort_key, timeout_seconds, payload)
+    select job.kind, job.request_id, job.owner_id, job.priority, due.run_at,
            due.run_at - make_interval(mins => job.priority), job.timeout_seconds, job.payload
-    from unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::integer[], $6::float8[], $7::integer[], $8::jsonb[])
-        as job (kind, request_id, owner_id, provider, priority, delay_seconds, timeout_seconds, payload)
+    from unnest($1::text[], $2::uuid[], $3::uuid[], $4::integer[], $5::float8[], $6::integer[], $7::jsonb[])
+        as job (kind, request_id, owner_id, priority, delay_seconds, timeout_seconds, payload)
     cross join lateral (select now() + make_interval(secs => job.delay_seconds) as run_at) due
     returning id
 ), woken as materialized (
@@ -27,7 +27,7 @@ select added.id from added cross join (select count(*) from woken) as once;
 -- name: claim
 -- Up to `free` jobs, now running for this worker. See the function for how; no rows also where the worker was declared dead.
 -- $1 worker_id bigint, $2 kinds text[], $3 free integer, $4 served lane_floor, $5 known lane_floor[]
-select id, fence, kind, attempt, max_attempts, crashes, owner_id, request_id, deadline_at, payload, provider, sort_key, run_at
+select id, fence, kind, attempt, max_attempts, crashes, owner_id, request_id, deadline_at, payload, sort_key, run_at
 from claim_jobs($1, $2, $3, $4, $5);
 
 -- name: complete
@@ -36,14 +36,14 @@ from claim_jobs($1, $2, $3, $4, $5);
 select complete_jobs($1, $2) as id;
 
 -- name: settle
--- All other endings: `fail` and `cancel` remove the job; `retry` puts it back for later, `release` to its old place with
--- the attempt returned, `crash` likewise and counts the lost worker. An analysis follows its job. A cancel that was asked
+-- All other endings: `fail` and `cancel` remove the job; `retry` puts it back for later, `defer` likewise with the attempt
+-- returned; `release` to its old place with the attempt returned, `crash` likewise and counts the lost worker. An analysis follows its job. A cancel that was asked
 -- for wins over going back. Rows: the ids that were accepted.
 -- $1 endings jsonb
 with verdict as materialized (
     select job.id, job.kind, job.request_id, said.code, said.message, said.stage,
            case when job.cancel_requested_at is not null and said.verb <> 'fail' then 'cancel' else said.verb end as verb,
-           case said.verb when 'retry' then now() + make_interval(secs => said.delay_seconds) else job.run_at end as run_at
+           case when said.verb in ('retry', 'defer') then now() + make_interval(secs => said.delay_seconds) else job.run_at end as run_at
     from jsonb_to_recordset($1) as said (
         id bigint, fence bigint, verb text, delay_seconds float8, code text, message text, stage text)
     join processing_jobs job on job.id = said.id and job.fence = said.fence
@@ -54,9 +54,9 @@ with verdict as materialized (
     where job.id = any(array(select v.id from verdict v where v.verb in ('fail', 'cancel')))
     returning job.*
 ), dead as (
-    insert into job_failures (job_id, kind, request_id, owner_id, provider, priority, max_attempts, timeout_seconds,
+    insert into job_failures (job_id, kind, request_id, owner_id, priority, max_attempts, timeout_seconds,
                               payload, attempts, crashes, stage, error_code, error_message)
-    select gone.id, gone.kind, gone.request_id, gone.owner_id, gone.provider, gone.priority, gone.max_attempts,
+    select gone.id, gone.kind, gone.request_id, gone.owner_id, gone.priority, gone.max_attempts,
            gone.timeout_seconds, gone.payload, gone.attempt, gone.crashes, v.stage, v.code, v.message
     from gone join verdict v using (id) where v.verb = 'fail'
 ), back as (
@@ -67,7 +67,7 @@ with verdict as materialized (
         run_at = v.run_at, sort_key = v.run_at - make_interval(mins => job.priority),
         last_error = coalesce(v.code || ': ' || v.message, job.last_error)
     from verdict v
-    where job.id = any(array(select v.id from verdict v)) and job.id = v.id and v.verb in ('retry', 'release', 'crash')
+    where job.id = any(array(select v.id from verdict v)) and job.id = v.id and v.verb in ('retry', 'defer', 'release', 'crash')
     returning job.id, job.run_at
 ), followed as (
     update media_analysis_requests analysis
@@ -100,3 +100,8 @@ from processing_jobs job
 left join workers worker on worker.id = job.worker_id
 where job.state = 'running' and (worker.id is null or job.deadline_at < now() - interval '10 seconds')
 limit 1000;
+
+-- name: read_place
+-- How far a waiting analysis is from its turn and from its end; no row where it does not wait. See ops.place.
+-- $1 analysis_id uuid
+select ahead, estimated_seconds from ops.place($1);

@@ -1,7 +1,7 @@
 -- lanes: limits and pauses of owners, kinds and providers.
 
 -- name: cool_provider
--- A provider asked to be left alone: none of its jobs is claimed by anybody before then. A longer pause stays.
+-- A provider asked to be left alone: nobody calls it before then. A longer pause stays.
 -- $1 provider text, $2 pause_seconds float8, $3 reason text
 insert into lanes as lane (scope, name, paused_until, reason)
 values ('provider', $1, now() + make_interval(secs => $2), $3)

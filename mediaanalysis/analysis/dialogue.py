@@ -84,7 +84,7 @@ class _Talk:
 
     async def _say(self, message: Message, chain: Sequence[Candidate]) -> Reply:
         async with reserved(self._context, chain, self._size(message, chain)) as able:
-            return await self._context.services.providers.say(message, able, self._calls)
+            return await self._context.services.providers.say(message, able, self._calls, self._context.job)
 
     def _size(self, message: Message, chain: Sequence[Candidate]) -> Metered:
         """At most, by the dearest of them."""

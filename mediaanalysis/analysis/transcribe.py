@@ -145,7 +145,7 @@ async def _ask(context: Context, part: PartOfTalk, vendors: Sequence[Candidate],
     async with reserved(context, vendors, of_sound(seconds)) as able:
         path = part.file or await _cut(context, part)
         clip = Clip(path, MIME_TYPES[part.form], seconds, path.stat().st_size, context.analysis.config.language)
-        heard = await context.services.providers.hear(clip, able, calls)
+        heard = await context.services.providers.hear(clip, able, calls, context.job)
     return heard.transcript
 
 

@@ -20,7 +20,9 @@ from mediaanalysis.providers.choice import Candidate
 from mediaanalysis.providers.cooling import Cooling
 from mediaanalysis.providers.costs import cost_usd
 from mediaanalysis.providers.failures import Failure, Kind
+from mediaanalysis.providers.turns import Turns
 from mediaanalysis.providers.wire import Metered
+from mediaanalysis.structs.jobs import Job
 from mediaanalysis.structs.usage import Call
 
 Result = TypeVar("Result")
@@ -52,6 +54,7 @@ class _Request(Generic[Result]):
     """One request under way: what was called, how often and how long was waited, and what may do later."""
 
     call: Callable[[Candidate], Awaitable[Taken[Result]]]
+    job: Job | None
     calls: list[Call] = field(default_factory=list)
     tries: dict[str, int] = field(default_factory=dict)
     made: int = 0
@@ -60,11 +63,12 @@ class _Request(Generic[Result]):
 
 
 class Chain:
-    """`permits`: calls at once, by provider, in this process."""
+    """`permits`: calls at once, by provider, in this process; `turns`: over all of them."""
 
-    def __init__(self, metrics: Metrics, cooling: Cooling, permits: dict[str, int]) -> None:
+    def __init__(self, metrics: Metrics, cooling: Cooling, permits: dict[str, int], turns: Turns | None = None) -> None:
         self._metrics = metrics
         self._cooling = cooling
+        self._turns = turns or Turns()
         self._permits = {name: asyncio.Semaphore(count) for name, count in permits.items()}
         self._breakers: dict[str, Breaker] = {}
 
@@ -73,15 +77,15 @@ class Chain:
         candidates: Sequence[Candidate],
         call: Callable[[Candidate], Awaitable[Taken[Result]]],
         calls: list[Call] | None = None,
+        job: Job | None = None,
     ) -> tuple[Candidate, Result, tuple[Call, ...]]:
-        """The first result, who gave it, and the path taken; `calls` is lengthened by it as calls end, one that is cut
-        off by cancelling too.
+        """The first result, who gave it, and the path taken; `calls` is lengthened by it as calls end, cut off ones too.
 
         What is wrong with the request or the key is raised at once, and the last failure where nobody is left; both
-        carry the path in `calls`. Where any failure was temporary the error is retryable, with the shortest wait
-        that was asked for.
+        carry the path in `calls`. Where any failure was temporary the error is retryable, with the shortest wait that
+        was asked for. StaleJob: the job is no longer held.
         """
-        request = _Request(call, [] if calls is None else calls)
+        request = _Request(call, job, [] if calls is None else calls)
         left = list(candidates)
         while True:
             failures: dict[str, Failure] = {}
@@ -100,7 +104,8 @@ class Chain:
             left = [one for one in left if request.tries.get(one.label, 0) < TRIES]
 
     async def _try(self, request: _Request[Result], candidate: Candidate) -> Taken[Result] | Failure:
-        async with self._permits[candidate.provider]:
+        provider = candidate.provider
+        async with self._permits[provider], self._turns.hold(provider, request.job):
             breaker = self._breakers.setdefault(candidate.label, Breaker())
             pause = await self._cooling.remaining_seconds(candidate.provider)
             if pause:

@@ -10,6 +10,8 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 
+from msgspec import Struct, field
+
 from mediaanalysis.metrics import Metrics
 from mediaanalysis.providers import protocols
 from mediaanalysis.providers.catalogue import LOCAL, Model, Operation
@@ -21,10 +23,12 @@ from mediaanalysis.providers.credentials import Vendors, nobody
 from mediaanalysis.providers.local_answer import LocalAnswer
 from mediaanalysis.providers.local_speech import LocalSpeech
 from mediaanalysis.providers.transcripts import transcript
+from mediaanalysis.providers.turns import Turns
 from mediaanalysis.providers.wire import Clip, Ear, Heard, Hearing, Message, Mouth, Reply, Said
 from mediaanalysis.sandbox import Sandbox
 from mediaanalysis.settings import Settings
 from mediaanalysis.structs.answers import Answer, AnswerRequest, TranscriptionRequest
+from mediaanalysis.structs.jobs import Job
 from mediaanalysis.structs.requests import Config
 from mediaanalysis.structs.transcript import Transcript
 from mediaanalysis.structs.usage import Call
@@ -32,9 +36,21 @@ from mediaanalysis.structs.usage import Call
 OnProgress = Callable[[float], Awaitable[None]]
 
 
+class Agreed(Struct, frozen=True):
+    """What this process and the others hold to together: whom to leave alone, and how many calls there may be."""
+
+    cooling: Cooling = field(default_factory=Cooling)
+    turns: Turns = field(default_factory=Turns)
+
+
 class Providers:
     def __init__(
-        self, metrics: Metrics, vendors: Vendors, speech: LocalSpeech, client: Client, cooling: Cooling
+        self,
+        metrics: Metrics,
+        vendors: Vendors,
+        speech: LocalSpeech,
+        client: Client,
+        agreed: Agreed,
     ) -> None:
         self._metrics = metrics
         self._vendors = vendors
@@ -45,7 +61,7 @@ class Providers:
         self._ears: dict[str, Ear] = {name: ear for name, (ear, _) in pairs.items() if ear}
         self._mouths: dict[str, Mouth] = {name: mouth for name, (_, mouth) in pairs.items() if mouth}
         permits = {name: account.provider.calls for name, account in vendors.accounts.items()}
-        self._chain = Chain(metrics, cooling, permits)
+        self._chain = Chain(metrics, agreed.cooling, permits, agreed.turns)
 
     @classmethod
     @asynccontextmanager
@@ -56,12 +72,12 @@ class Providers:
         metrics: Metrics,
         vendors: Vendors | None = None,
         *,
-        cooling: Cooling | None = None,
+        agreed: Agreed | None = None,
         network: Network | None = None,
     ) -> AsyncIterator[Providers]:
         """No `vendors`: the local provider alone. `network` stands for what lies between, in tests."""
         speech = LocalSpeech(sandbox, idle_seconds=settings.model_idle_seconds, copies=settings.cpu_slots)
-        providers = cls(metrics, vendors or nobody(), speech, Client(network), cooling or Cooling())
+        providers = cls(metrics, vendors or nobody(), speech, Client(network), agreed or Agreed())
         try:
             yield providers
         finally:
@@ -107,28 +123,33 @@ class Providers:
         """`provider/model` of those who may be tried: what an answer depends on."""
         return [one.label for group in offered(self._vendors, _answering(config)) for one in group[:1]]
 
-    async def hear(self, clip: Clip, chain: Sequence[Candidate], calls: list[Call] | None = None) -> Hearing:
+    async def hear(
+        self, clip: Clip, chain: Sequence[Candidate], calls: list[Call] | None = None, job: Job | None = None
+    ) -> Hearing:
         """What a vendor of the chain hears in the clip. Raises ProviderError, whose `calls` are the path taken.
 
-        A list given as `calls` gets each call as it ends, however this one ends.
+        A list given as `calls` gets each call as it ends, however this one ends. The provider's limit of calls counts
+        those of a job; raises StaleJob where it is no longer held.
         """
 
         async def call(candidate: Candidate) -> Taken[Heard]:
             heard = await self._ears[candidate.provider].hear(clip, candidate.model)
             return Taken(heard, heard.metered, heard.request_id)
 
-        candidate, heard, taken = await self._chain.first(chain, call, calls)
+        candidate, heard, taken = await self._chain.first(chain, call, calls, job)
         return Hearing(transcript(candidate, clip, heard, taken), heard.duration_seconds)
 
-    async def say(self, message: Message, chain: Sequence[Candidate], calls: list[Call] | None = None) -> Reply:
-        """What a vendor of the chain answers. Raises ProviderError, whose `calls` are the path taken; `calls` as in
-        `hear`."""
+    async def say(
+        self, message: Message, chain: Sequence[Candidate], calls: list[Call] | None = None, job: Job | None = None
+    ) -> Reply:
+        """What a vendor of the chain answers. Raises ProviderError, whose `calls` are the path taken; `calls` and `job`
+        as in `hear`."""
 
         async def call(candidate: Candidate) -> Taken[Said]:
             said = await self._mouths[candidate.provider].say(message, candidate.model)
             return Taken(said, said.metered, said.request_id)
 
-        candidate, said, taken = await self._chain.first(chain, call, calls)
+        candidate, said, taken = await self._chain.first(chain, call, calls, job)
         return Reply(said.text, candidate.provider, candidate.model.name, said.cut, taken)
 
     async def transcribe(self, request: TranscriptionRequest, config: Config, *, on_progress: OnProgress) -> Transcript:

@@ -22,10 +22,9 @@ class Lane(NamedTuple):
 
     owner_id: UUID
     kind: str
-    provider: str
 
 
-FIRST_LANE = Lane(UUID(int=0), "", "")
+FIRST_LANE = Lane(UUID(int=0), "")
 
 
 class Claimed(NamedTuple):
@@ -48,6 +47,13 @@ class Abandoned(Struct, frozen=True):
     max_attempts: int
     crashes: int
     lost: bool
+
+
+class Place(Struct, frozen=True):
+    """`ahead`: jobs of the same owner before it (1000: or more). `estimated_seconds` until it is done, where known."""
+
+    ahead: int
+    estimated_seconds: float | None
 
 
 async def enqueue(db: Db, jobs: Sequence[NewJob]) -> list[int]:
@@ -94,12 +100,17 @@ async def find_abandoned(db: Db) -> list[Abandoned]:
     return [Abandoned(**row) for row in await db.fetch(_SQL.find_abandoned)]
 
 
+async def read_place(db: Db, analysis_id: UUID) -> Place | None:
+    """Where a waiting analysis stands in line; None where it does not wait."""
+    row = await db.fetchrow(_SQL.read_place, analysis_id)
+    return Place(*row) if row else None
+
+
 def _row(job: NewJob) -> tuple[object, ...]:
     return (
         job.kind,
         job.request_id,
         job.owner_id,
-        job.provider,
         job.priority,
         job.delay_seconds,
         job.timeout_seconds,
@@ -110,4 +121,4 @@ def _row(job: NewJob) -> tuple[object, ...]:
 def _claimed(row: asyncpg.Record) -> Claimed:
     *values, sort_key, run_at = row
     job = Job(*values)
-    return Claimed(job, Lane(job.owner_id, job.kind, job.provider), sort_key, run_at)
+    return Claimed(job, Lane(job.owner_id, job.kind), sort_key, run_at)

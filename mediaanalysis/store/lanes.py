@@ -9,7 +9,7 @@ _SQL = statements.load("lanes")
 
 
 async def cool_provider(db: Db, provider: str, pause_seconds: float, reason: str) -> None:
-    """No worker claims a job of this provider for so long. Never shortens a longer pause."""
+    """Nobody calls this provider for so long. Never shortens a longer pause."""
     await db.execute(_SQL.cool_provider, provider, pause_seconds, reason)
 
 

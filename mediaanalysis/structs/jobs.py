@@ -22,16 +22,14 @@ class Job(Struct, frozen=True):
     request_id: UUID | None
     deadline_at: datetime
     payload: dict[str, Any]
-    provider: str = ""
 
 
 class NewJob(Struct, frozen=True):
-    """A job to enqueue. `provider` is the one it mainly depends on; `timeout_seconds` its longest silence."""
+    """A job to enqueue. `timeout_seconds` is its longest silence."""
 
     kind: str
     owner_id: UUID = UUID(int=0)
     request_id: UUID | None = None
-    provider: str = ""
     priority: int = 5
     delay_seconds: float = 0.0
     timeout_seconds: int = 3600
@@ -41,8 +39,9 @@ class NewJob(Struct, frozen=True):
 class Ending(Struct, frozen=True):
     """How an attempt ended, other than by plain success. `verb` is one of
 
-    fail (given up: dead letter) · cancel (as asked) · retry (again after `delay_seconds`) · release (back to its
-    place, the attempt returned) · crash (as release, and counted: its worker was lost).
+    fail (given up: dead letter) · cancel (as asked) · retry (again after `delay_seconds`) · defer (as retry, the
+    attempt returned) · release (back to its place, the attempt returned) · crash (as release, and counted: its worker
+    was lost).
     """
 
     id: int

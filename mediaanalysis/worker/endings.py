@@ -7,7 +7,7 @@ here; each carries its fence, so one that comes too late, or twice, changes noth
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from mediaanalysis import log
 from mediaanalysis.errors import StaleJob, StoreError
@@ -19,6 +19,7 @@ from mediaanalysis.worker.watch import Watch
 
 BATCH_MAX = 500
 RETRY_SECONDS = 0.5
+REFUSED = "its end could not be written down"
 
 _log = log.get("worker")
 
@@ -111,10 +112,23 @@ class Endings:
         batch = list(self._other.values())[:BATCH_MAX]
         if not batch:
             return
-        accepted = await jobs.settle(self._database.pool, [ending for _, ending in batch])
+        accepted = await self._settle([ending for _, ending in batch])
         for kind, ending in batch:
             if self._other[ending.id][1] is ending:  # not of a later attempt
                 del self._other[ending.id]
             if ending.id not in accepted:
                 self._metrics.jobs_stale.labels(kind).inc()
                 _log.warning("job_stale", job_id=ending.id, kind=kind, fence=ending.fence, verb=ending.verb)
+
+    async def _settle(self, endings: Sequence[Ending]) -> set[int]:
+        """An ending that the database refuses must not hold up the others, nor its job."""
+        try:
+            return await jobs.settle(self._database.pool, endings)
+        except StoreError as error:
+            if error.retryable:
+                raise
+            _log.exception("endings_refused", jobs=[ending.id for ending in endings])
+        plain = [Ending(each.id, each.fence, "fail", code="internal", message=REFUSED) for each in endings]
+        if len(endings) == 1:
+            return await jobs.settle(self._database.pool, plain)
+        return set().union(*[await self._settle([each]) for each in endings])

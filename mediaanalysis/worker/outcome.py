@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from mediaanalysis.errors import MediaAnalysisError, ResourceError, StaleJob
+from mediaanalysis.errors import MediaAnalysisError, ProviderError, ResourceError, StaleJob
 from mediaanalysis.store.jobs import Abandoned
 from mediaanalysis.structs.jobs import Ending, Job
 
 CRASHES_MAX = 3
 BACKOFF_FIRST_SECONDS = 5.0
 BACKOFF_MAX_SECONDS = 900.0
+WISH_MAX_SECONDS = 86_400.0
 
 
 def of_error(job: Job | Abandoned, error: Exception, draw: float) -> Ending:
@@ -19,9 +20,13 @@ def of_error(job: Job | Abandoned, error: Exception, draw: float) -> Ending:
     if isinstance(error, StaleJob):
         return Ending(job.id, job.fence, "cancel")
     known = error if isinstance(error, MediaAnalysisError) else _unexpected(error)
+    if _is_left_alone(known):
+        pause_seconds = min(BACKOFF_MAX_SECONDS, retry_after_seconds(known) or 0) * (1 + draw / 4)
+        return Ending(job.id, job.fence, "defer", pause_seconds, known.code, known.detail)
     if not known.retryable or job.attempt >= job.max_attempts:
         return Ending(job.id, job.fence, "fail", code=known.code, message=known.detail)
-    delay_seconds = max(backoff_seconds(job.attempt, draw), retry_after_seconds(known) or 0)
+    wish_seconds = min(WISH_MAX_SECONDS, retry_after_seconds(known) or 0)
+    delay_seconds = max(backoff_seconds(job.attempt, draw), wish_seconds)
     return Ending(job.id, job.fence, "retry", delay_seconds, known.code, known.detail)
 
 
@@ -52,6 +57,11 @@ def retry_after_seconds(error: Exception) -> float | None:
     """How long the other side asked to be left alone, where it did."""
     wish: float | None = getattr(error, "retry_after_seconds", None)
     return wish
+
+
+def _is_left_alone(error: MediaAnalysisError) -> bool:
+    """Nobody was called, since all of them asked for rest: no attempt was made, so none is burnt."""
+    return isinstance(error, ProviderError) and error.retryable and not error.calls and bool(error.retry_after_seconds)
 
 
 def _unexpected(error: Exception) -> MediaAnalysisError:

@@ -9,8 +9,8 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from mediaanalysis import log
-from mediaanalysis.errors import MediaAnalysisError, ProviderError, StaleJob
-from mediaanalysis.store import jobs, lanes
+from mediaanalysis.errors import MediaAnalysisError, StaleJob
+from mediaanalysis.store import jobs
 from mediaanalysis.store.pool import Connection, Database
 from mediaanalysis.structs.jobs import Ending, Job
 from mediaanalysis.worker import outcome
@@ -106,7 +106,6 @@ class Run:
             verb = self._settle(self._ending_of_stop())
         except Exception as error:  # noqa: BLE001 - a fault in one job must not end the worker
             verb = self._settle(self._ending_of_error(error))
-            await self._cool_down(error)
         finally:
             self._left(self, verb)
 
@@ -132,10 +131,3 @@ class Run:
         else:
             _log.error("job_failed", **fields, exc_info=error)
         return ending
-
-    async def _cool_down(self, error: Exception) -> None:
-        """A provider that asked to be left alone is left alone by all workers."""
-        pause_seconds = outcome.retry_after_seconds(error)
-        if isinstance(error, ProviderError) and pause_seconds:
-            reason = f"{error.code}: {error.detail}"
-            await lanes.cool_provider(self._database.pool, error.provider, pause_seconds, reason)

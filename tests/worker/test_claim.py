@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest_asyncio
 
-from mediaanalysis.store import jobs, lanes, workers
+from mediaanalysis.store import jobs, workers
 from mediaanalysis.store.jobs import FIRST_LANE, Claimed, Lane
 from mediaanalysis.store.pool import Pool
 from mediaanalysis.structs.jobs import Ending, NewJob
@@ -35,14 +35,9 @@ def owners(claimed: Sequence[Claimed]) -> Counter[UUID]:
 
 
 async def test_a_claim_raises_the_fence_and_counts_the_attempt(db: Pool, worker: int) -> None:
-    await add(db, 1, payload={"a": 1}, provider="local")
+    await add(db, 1, payload={"a": 1})
     [claimed] = await claim(db, worker, 5)
-    assert (claimed.job.fence, claimed.job.attempt, claimed.job.payload, claimed.job.provider) == (
-        1,
-        1,
-        {"a": 1},
-        "local",
-    )
+    assert (claimed.job.fence, claimed.job.attempt, claimed.job.payload) == (1, 1, {"a": 1})
     assert await claim(db, worker, 5) == []
 
 
@@ -95,22 +90,20 @@ async def test_a_limit_is_exact(db: Pool, worker: int) -> None:
     assert owners(again) == {B: 5}
 
 
-async def test_limits_of_owner_kind_and_provider_hold_together(db: Pool, worker: int) -> None:
+async def test_limits_of_owner_and_kind_hold_together(db: Pool, worker: int) -> None:
     for owner in (A, B, C):
-        await add(db, 10, owner, provider="deepgram")
-        await add(db, 10, owner, provider="openai", kind="chore")
-    await db.execute(
-        "select ops.set_limit('deepgram', 4, 'provider'), ops.set_limit('chore', 5), ops.set_limit($1, 2)", str(A)
-    )
+        await add(db, 10, owner)
+        await add(db, 10, owner, kind="chore")
+    await db.execute("select ops.set_limit('work', 4), ops.set_limit('chore', 5), ops.set_limit($1, 2)", str(A))
     for _ in range(10):
         await claim(db, worker, 30)
     ran = await db.fetch(
-        "select owner_id, provider, count(*) as n from processing_jobs where state = 'running' group by 1, 2"
+        "select owner_id, kind, count(*) as n from processing_jobs where state = 'running' group by 1, 2"
     )
-    count = {(row["owner_id"], row["provider"]): row["n"] for row in ran}
+    count = {(row["owner_id"], row["kind"]): row["n"] for row in ran}
     assert sum(n for (owner, _), n in count.items() if owner == A) == 2
-    assert sum(n for (_, provider), n in count.items() if provider == "deepgram") == 4
-    assert sum(n for (_, provider), n in count.items() if provider == "openai") == 5
+    assert sum(n for (_, kind), n in count.items() if kind == "work") == 4
+    assert sum(n for (_, kind), n in count.items() if kind == "chore") == 5
 
 
 async def test_a_limit_is_exact_under_competition(db: Pool) -> None:
@@ -145,15 +138,11 @@ async def test_a_paused_kind_hides_nothing_behind_it(db: Pool, worker: int) -> N
     assert len(await claim(db, worker, 5)) == 5
 
 
-async def test_a_paused_owner_and_a_cooling_provider_wait(db: Pool, worker: int) -> None:
+async def test_a_paused_owner_waits(db: Pool, worker: int) -> None:
     await add(db, 5, A)
-    await add(db, 5, B, provider="deepgram")
-    await add(db, 5, C)
+    await add(db, 5, B)
     await db.execute("select ops.pause($1)", str(A))
-    await lanes.cool_provider(db, "deepgram", 60, "429")
-    await lanes.cool_provider(db, "deepgram", 1, "a shorter wish does not shorten")
-    assert owners(await claim(db, worker, 15)) == {C: 5}
-    assert await db.fetchval("select paused_until > now() + interval '50 s' from lanes where scope = 'provider'")
+    assert owners(await claim(db, worker, 15)) == {B: 5}
 
 
 async def test_only_kinds_that_are_asked_for(db: Pool, worker: int) -> None:
@@ -174,7 +163,7 @@ async def test_floors_narrow_the_look(db: Pool, worker: int) -> None:
     rows = await db.fetch("select sort_key from processing_jobs where owner_id = $1 order by id", A)
     first = "(select min(id) from processing_jobs)"
     await db.execute(f"update processing_jobs set sort_key = sort_key - interval '1 s' where id = {first}")
-    claimed = await claim(db, worker, 10, floors=[(Lane(A, "work", ""), rows[0]["sort_key"])])
+    claimed = await claim(db, worker, 10, floors=[(Lane(A, "work"), rows[0]["sort_key"])])
     assert owners(claimed) == {A: 2}
 
 

@@ -53,9 +53,17 @@ def test_waits_double_up_to_a_bound_and_are_spread(attempt: int, draw: float, se
 
 def test_the_other_side_s_wish_is_honoured_where_it_is_longer() -> None:
     error = ProviderError("slow down", provider="deepgram", retryable=True, retry_after_seconds=60)
+    error.calls = ("one that was made",)
     assert outcome.of_error(job(), error, 1).delay_seconds == 60
     assert outcome.of_error(job(attempt=4, max_attempts=9), error, 1).delay_seconds == 60
     assert outcome.of_error(job(attempt=6, max_attempts=9), error, 1).delay_seconds == 160
+
+
+@pytest.mark.parametrize(("wish_seconds", "pause_seconds"), [(60, 60), (float("inf"), 900)])
+def test_nobody_was_called_so_no_attempt_is_burnt(wish_seconds: float, pause_seconds: float) -> None:
+    error = ProviderError("all rest", provider="deepgram", retry_after_seconds=wish_seconds)
+    ending = outcome.of_error(job(attempt=5), error, 0)
+    assert (ending.verb, ending.delay_seconds) == ("defer", pause_seconds)
 
 
 @pytest.mark.parametrize(("crashes", "verb", "code"), [(0, "crash", None), (1, "crash", None), (2, "fail", "poison")])

@@ -16,7 +16,7 @@ from mediaanalysis.store import statements, workers
 from mediaanalysis.store.pool import Connection, Database, Pool
 
 MILLION = 1_000_000
-NOBODY = "row('00000000-0000-0000-0000-000000000000', '', '', null)::lane_floor"
+NOBODY = "row('00000000-0000-0000-0000-000000000000', '', null)::lane_floor"
 OWNER = "('00000000-0000-0000-0000-' || lpad(({})::text, 12, '0'))::uuid"
 
 

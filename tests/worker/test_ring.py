@@ -10,7 +10,7 @@ from mediaanalysis.structs.jobs import Job
 from mediaanalysis.worker.ring import Ring
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-A, B, C = (Lane(UUID(int=n), "work", "") for n in (1, 2, 3))
+A, B, C = (Lane(UUID(int=n), "work") for n in (1, 2, 3))
 
 
 def claimed(lane: Lane, second: int = 0) -> Claimed:

@@ -63,10 +63,11 @@ async def test_failed_is_kept_as_a_dead_letter(db: Pool, job: Job) -> None:
     assert after["completed_at"] is not None
 
 
-async def test_retry_waits_and_keeps_the_attempt(db: Pool, job: Job) -> None:
-    await jobs.settle(db, [Ending(job.id, job.fence, "retry", 30, "fetch_failed", "slow")])
+@pytest.mark.parametrize(("verb", "attempt"), [("retry", 1), ("defer", 0)])
+async def test_what_may_work_later_waits(db: Pool, job: Job, verb: str, attempt: int) -> None:
+    await jobs.settle(db, [Ending(job.id, job.fence, verb, 30, "fetch_failed", "slow")])
     after = await row(db)
-    assert (after["state"], after["attempt"], after["fence"], after["worker_id"]) == ("queued", 1, 2, None)
+    assert (after["state"], after["attempt"], after["fence"], after["worker_id"]) == ("queued", attempt, 2, None)
     assert 29 < after["due_in"].total_seconds() <= 30
     assert after["last_error"] == "fetch_failed: slow"
     assert (await analysis(db))["status"] == "pending"

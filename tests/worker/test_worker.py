@@ -122,16 +122,18 @@ async def test_a_fault_in_a_handler_is_tried_again(db: Pool, start: Start) -> No
     assert worker.health().ready
 
 
-async def test_a_provider_that_wants_rest_gets_it_from_all(db: Pool, start: Start) -> None:
-    async def throttled(_job: Job, _control: Control) -> None:
-        raise ProviderError("slow down", provider="deepgram", retry_after_seconds=120)
+async def test_an_error_that_the_database_refuses_holds_up_nobody(db: Pool, start: Start) -> None:
+    async def hostile(_job: Job, _control: Control) -> None:
+        raise MediaError("a zero byte \0 is no text")
 
-    await jobs.enqueue(db, [NewJob("ask", provider="deepgram")])
-    await start({"ask": throttled})
-    await eventually(
-        lambda: db.fetchval("select paused_until > now() + interval '100 s' from lanes where name = 'deepgram'")
-    )
-    assert await db.fetchval("select run_at > now() + interval '100 s' from processing_jobs")
+    async def paused(_job: Job, _control: Control) -> None:
+        raise ProviderError("paused", provider="fake", retry_after_seconds=float("inf"))
+
+    await jobs.enqueue(db, [NewJob("hostile"), NewJob("hostile"), NewJob("paused")])
+    worker = await start({"hostile": hostile, "paused": paused})
+    await eventually(lambda: db.fetchval("select count(*) = 2 from job_failures where error_code = 'internal'"))
+    await eventually(lambda: db.fetchval("select state || attempt from processing_jobs where kind = 'paused'"))
+    assert worker.health().ready
 
 
 async def test_a_running_job_is_cancelled_within_a_second(db: Pool, start: Start) -> None:
