@@ -16,18 +16,6 @@ from processing_jobs
 group by kind, state
 order by kind, state;
 
--- name: read_position
--- Place of a waiting analysis in its owner's own line, 1 is next; counted no further than 1,000. No row: it does not wait.
--- $1 analysis_id uuid
-select 1 + (
-    select count(*) from (
-        select from processing_jobs ahead
-        where ahead.state = 'queued' and ahead.owner_id = own.owner_id and ahead.kind = own.kind
-          and ahead.provider = own.provider and (ahead.sort_key, ahead.run_at, ahead.id) < (own.sort_key, own.run_at, own.id)
-        limit 999) bounded) as position
-from processing_jobs own
-where own.request_id = $1 and own.kind = 'analyze' and own.state = 'queued';
-
 -- name: read_pace
 -- Median milliseconds of the owner's latest completed analyses, by media type; no row where none of them was timed.
 -- $1 owner_id uuid

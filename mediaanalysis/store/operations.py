@@ -36,12 +36,6 @@ async def queue_depth(db: Db) -> list[QueueDepth]:
     return rows.every(await db.fetch(_SQL.read_queue), QueueDepth)
 
 
-async def queue_position(db: Db, analysis_id: UUID) -> int | None:
-    """Place in the owner's own line, 1 is next; 1,000 means that far or further. None: it does not wait."""
-    position = await db.fetchval(_SQL.read_position, analysis_id)
-    return None if position is None else int(position)
-
-
 async def pace_seconds(db: Db, owner_id: UUID) -> dict[MediaType, float]:
     """Median duration of the owner's latest 20 analyses of each media type; missing where there are none."""
     records = await db.fetch(_SQL.read_pace, owner_id)

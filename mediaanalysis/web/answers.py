@@ -44,7 +44,8 @@ class ResultSummary(Struct, frozen=True):
 
 
 class StatusAnswer(Struct, frozen=True, kw_only=True):
-    """Where an analysis stands. `queue_position` (1 is next) is there while it waits."""
+    """Where an analysis stands. While it waits: `queue_position` among the owner's own, 1 is next, 1001 means that far
+    or further; and `estimated_time`, seconds until its end, where past durations tell."""
 
     analysis_id: UUID
     status: AnalysisStatus
@@ -62,6 +63,7 @@ class StatusAnswer(Struct, frozen=True, kw_only=True):
     retry_count: int
     correlation_id: UUID
     queue_position: int | UnsetType = UNSET
+    estimated_time: int | UnsetType = UNSET
 
 
 class HistoryEntry(StatusAnswer, frozen=True, kw_only=True):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from mediaanalysis.structs.health import WorkerHealth
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -16,9 +19,13 @@ if TYPE_CHECKING:
     from mediaanalysis.web.outlook import Outlook
 
 
+Crew = Callable[[], WorkerHealth]
+
+
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """`acceptance` and `statuses` (by analysis and owner) share a statement among the requests that arrive together."""
+    """`acceptance` and `statuses` (by analysis and owner) share a statement among the requests that arrive together.
+    `crew` tells how the worker of this process is; None: there is none."""
 
     services: Services
     acceptance: Batch[NewAnalysis, Accepted]
@@ -26,3 +33,4 @@ class Edge:
     cache: Cache
     changes: Changes
     outlook: Outlook
+    crew: Crew | None

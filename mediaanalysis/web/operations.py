@@ -17,6 +17,8 @@ from mediaanalysis.web import answers, openapi
 from mediaanalysis.web.answers import PartHealth
 from mediaanalysis.web.edge import Edge
 
+Check = Callable[[Edge], Awaitable[PartHealth]]
+
 CHECK_SECONDS = 3.0
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -28,8 +30,9 @@ async def health(_edge: Edge, _request: Request) -> Response:
 
 async def ready(edge: Edge, _request: Request) -> Response:
     """Whether the service can work, part by part; 503 if one of them fails."""
-    found = await asyncio.gather(*(_checked(check, edge.services) for check in CHECKS.values()))
-    parts = dict(zip(CHECKS, found, strict=True))
+    checks = CHECKS if edge.crew else {name: check for name, check in CHECKS.items() if check is not _worker}
+    found = await asyncio.gather(*(_checked(check, edge) for check in checks.values()))
+    parts = dict(zip(checks, found, strict=True))
     is_ready = all(part.state != "failed" for part in parts.values())
     answer = answers.ReadinessAnswer("ready" if is_ready else "unready", parts)
     return answers.reply(answer, 200 if is_ready else 503)
@@ -45,43 +48,57 @@ async def description(_edge: Edge, _request: Request) -> Response:
     return answers.EncodedResponse(answers.encoded(openapi.encoded(), is_final=True))
 
 
-async def _checked(check: Callable[[Services], Awaitable[PartHealth]], services: Services) -> PartHealth:
+async def _checked(check: Check, edge: Edge) -> PartHealth:
     try:
         async with asyncio.timeout(CHECK_SECONDS):
-            return await check(services)
+            return await check(edge)
     except MediaAnalysisError as error:
         return PartHealth("failed", error.detail)
     except TimeoutError:
         return PartHealth("failed", f"no answer in {CHECK_SECONDS:g} s")
 
 
-async def _database(services: Services) -> PartHealth:
-    writable = await operations.ping(services.database.pool)
+async def _database(edge: Edge) -> PartHealth:
+    writable = await operations.ping(edge.services.database.pool)
     return PartHealth("ok", "answers") if writable else PartHealth("failed", "is read-only")
 
 
-async def _queue(services: Services) -> PartHealth:
-    depth = await operations.queue_depth(services.database.pool)
+async def _queue(edge: Edge) -> PartHealth:
+    depth = await operations.queue_depth(edge.services.database.pool)
     waiting = sum(each.jobs for each in depth if each.state == "queued")
-    if not services.signals.alive:
+    if not edge.services.signals.alive:
         return PartHealth("warning", f"{waiting} jobs wait; changes are polled for, nobody listens")
     return PartHealth("ok", f"{waiting} jobs wait")
 
 
-async def _storage(services: Services) -> PartHealth:
-    await services.storage.check()
+async def _worker(edge: Edge) -> PartHealth:
+    """The worker of this process: it claims and runs jobs, or why it does not."""
+    assert edge.crew is not None
+    crew = edge.crew()
+    if crew.faults:
+        return PartHealth("failed", "; ".join(f"{part}: {fault}" for part, fault in crew.faults.items()))
+    if crew.draining:
+        return PartHealth("warning" if crew.ready else "failed", f"takes no more jobs, {crew.running} run")
+    if not crew.ready:
+        return PartHealth("failed", "is not registered with the database")
+    return PartHealth("ok", f"{crew.running} of {crew.slots} slots busy")
+
+
+async def _storage(edge: Edge) -> PartHealth:
+    await edge.services.storage.check()
     return PartHealth("ok", "answers")
 
 
-async def _disk(services: Services) -> PartHealth:
-    usage = services.storage.disk_usage()
+async def _disk(edge: Edge) -> PartHealth:
+    usage = edge.services.storage.disk_usage()
     state = "failed" if usage.state is DiskState.CRITICAL else usage.state.value
     return PartHealth(state, f"{usage.fraction:.0%} used")
 
 
-CHECKS: dict[str, Callable[[Services], Awaitable[PartHealth]]] = {
+CHECKS: dict[str, Check] = {
     "database": _database,
     "queue": _queue,
+    "worker": _worker,
     "storage": _storage,
     "disk": _disk,
 }

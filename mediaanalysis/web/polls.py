@@ -4,18 +4,20 @@ held back while a client waits for news (`?wait=`, `Prefer: wait=`), read from t
 from __future__ import annotations
 
 import asyncio
+import math
 from contextlib import suppress
+from typing import Any
 from uuid import UUID
 
-from msgspec import UNSET
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mediaanalysis.errors import RequestError
-from mediaanalysis.store import operations
+from mediaanalysis.store import jobs
 from mediaanalysis.store.analyses import Status
+from mediaanalysis.store.jobs import Place
 from mediaanalysis.structs.requests import AnalysisStatus
 from mediaanalysis.web import answers, parameters, ranges
 from mediaanalysis.web.cache import STATUS_SECONDS, Answer, Cache
@@ -112,6 +114,16 @@ async def _load(edge: Edge, analysis_id: UUID, owner: UUID) -> Answer:
     if row.status is not AnalysisStatus.PENDING:
         answer = answers.StatusAnswer(**answers.status_fields(row))
         return answers.encoded(answer, is_final=is_final(row.status), keep_seconds=STATUS_SECONDS)
-    position = await operations.queue_position(edge.services.database.pool, analysis_id)
-    waiting = answers.StatusAnswer(**answers.status_fields(row), queue_position=UNSET if position is None else position)
+    place = await jobs.read_place(edge.services.database.pool, analysis_id)
+    waiting = answers.StatusAnswer(**answers.status_fields(row) | _outlook(place))
     return answers.encoded(waiting, is_final=False, keep_seconds=POSITION_SECONDS)
+
+
+def _outlook(place: Place | None) -> dict[str, Any]:
+    """What can be said about the wait."""
+    if place is None:
+        return {}
+    said = {"queue_position": place.ahead + 1}
+    if place.estimated_seconds is not None:
+        said["estimated_time"] = math.ceil(place.estimated_seconds)
+    return said

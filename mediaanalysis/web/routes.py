@@ -25,7 +25,7 @@ from mediaanalysis.store.signals import CHANGED
 from mediaanalysis.web import analyses, docs, estimates, files, history, operations, pages, polls
 from mediaanalysis.web.cache import Cache
 from mediaanalysis.web.changes import Changes
-from mediaanalysis.web.edge import Edge
+from mediaanalysis.web.edge import Crew, Edge
 from mediaanalysis.web.middleware import Deadline, Gate
 from mediaanalysis.web.outlook import Outlook
 from mediaanalysis.web.problems import Refusal
@@ -92,7 +92,7 @@ async def not_found(scope: Scope, _receive: Receive, _send: Send) -> None:
     raise RequestError(f"There is nothing at {scope['path']!r}.", code="not_found")
 
 
-def _edge(services: Services) -> Edge:
+def _edge(services: Services, crew: Crew | None) -> Edge:
     signals = services.signals
     cache = Cache(lambda: signals.connection if signals.alive else None, services.metrics)
     changes = Changes()
@@ -104,12 +104,12 @@ def _edge(services: Services) -> Edge:
     signals.subscribe(CHANGED, hear)
     pool = services.database.pool
     acceptance, statuses = Batch(partial(store.accept, pool)), Batch(partial(store.read_statuses, pool))
-    return Edge(services, acceptance, statuses, cache, changes, Outlook(services))
+    return Edge(services, acceptance, statuses, cache, changes, Outlook(services), crew)
 
 
-def application(services: Services) -> ASGIApp:
-    """The HTTP application over open services. Made and called inside one running event loop."""
-    edge = _edge(services)
+def application(services: Services, crew: Crew | None = None) -> ASGIApp:
+    """The HTTP application over open services, which tells how the `crew` is. Made and called inside one event loop."""
+    edge = _edge(services, crew)
     routes = {path: Route(path, Resource(edge, handlers)) for path, handlers in ROUTES.items()}
     router = Router([*routes.values()], redirect_slashes=False, default=not_found)
     patient = Deadline(router, services.settings.fetch_min_bytes_per_second)

@@ -7,8 +7,6 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 
-from msgspec import Struct
-
 from mediaanalysis import log
 from mediaanalysis.errors import StoreError
 from mediaanalysis.services import Services
@@ -17,6 +15,7 @@ from mediaanalysis.store.jobs import Claimed
 from mediaanalysis.store.schedules import Schedule
 from mediaanalysis.store.signals import CANCEL, JOBS
 from mediaanalysis.store.workers import Held
+from mediaanalysis.structs.health import WorkerHealth
 from mediaanalysis.structs.jobs import Ending
 from mediaanalysis.worker.beat import Beat
 from mediaanalysis.worker.endings import Endings
@@ -30,19 +29,6 @@ LEASE_SECONDS = 20.0
 FLUSH_SECONDS = 5.0
 
 _log = log.get("worker")
-
-
-class Health(Struct, frozen=True):
-    """`ready`: this process claims and runs jobs. `faults` say what does not work now, by part."""
-
-    ready: bool
-    worker_id: int | None
-    slots: int
-    running: int
-    draining: bool
-    silent_seconds: float
-    restarts: int
-    faults: dict[str, str]
 
 
 class Worker:
@@ -102,8 +88,8 @@ class Worker:
         """There is a reason to look for work now."""
         self._wake.hint()
 
-    def health(self) -> Health:
-        return Health(
+    def health(self) -> WorkerHealth:
+        return WorkerHealth(
             ready=self._beat.worker_id is not None and not self.faults and not self._stopping.is_set(),
             worker_id=self._beat.worker_id,
             slots=self.slots,

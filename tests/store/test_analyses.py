@@ -9,8 +9,9 @@ from uuid import UUID, uuid4
 import msgspec
 import pytest
 
-from mediaanalysis.store import analyses, audit, operations
+from mediaanalysis.store import analyses, audit, jobs, operations
 from mediaanalysis.store.analyses import Author, Outcome
+from mediaanalysis.store.jobs import Place
 from mediaanalysis.store.pool import Database, Pool
 from mediaanalysis.store.signals import CANCEL, CHANGED, Signals
 from mediaanalysis.structs.jobs import Job
@@ -206,13 +207,14 @@ async def test_every_change_is_told(database: Database) -> None:
 
 async def test_place_in_the_queue_and_pace(db: Pool) -> None:
     first, second, urgent = await accepted(db), await accepted(db), await accepted(db, priority=10)
-    assert [await operations.queue_position(db, each) for each in (urgent, first, second)] == [1, 2, 3]
+    assert [await jobs.read_place(db, each) for each in (urgent, first, second)] == [Place(n, None) for n in range(3)]
     [depth] = await operations.queue_depth(db)
     assert (depth.kind, depth.state, depth.jobs) == ("analyze", "queued", 3)
     assert await operations.pace_seconds(db, OWNER) == {}
     await ended(db, first, "completed")
     await db.execute("update media_analysis_requests set latency_ms = 1500 where id = $1", first)
-    assert await operations.queue_position(db, first) is None
+    assert await jobs.read_place(db, first) is None
+    assert await jobs.read_place(db, second) == Place(1, 3.0)
     assert await operations.pace_seconds(db, OWNER) == {MediaType.UNKNOWN: 1.5}
     assert await operations.ping(db)
     assert await operations.server_version(db) >= 140000

@@ -7,10 +7,14 @@ from uuid import UUID
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
 from mediaanalysis import __version__
 from mediaanalysis.errors import StoreError
+from mediaanalysis.services import Services
 from mediaanalysis.store import operations
+from mediaanalysis.structs.health import WorkerHealth
+from mediaanalysis.web.routes import application
 
 Submit = Callable[..., Awaitable[UUID]]
 
@@ -24,6 +28,26 @@ async def test_readiness_names_its_parts(client: httpx.AsyncClient) -> None:
     answer = await client.get("/health/ready")
     assert answer.status_code == 200, answer.text
     assert set(answer.json()["parts"]) == {"database", "queue", "storage", "disk"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "status", "state"),
+    [
+        ({}, 200, "ok"),
+        ({"ready": False, "worker_id": None}, 503, "failed"),
+        ({"ready": False, "faults": {"beat": "away"}}, 503, "failed"),
+        ({"draining": True}, 200, "warning"),
+        ({"draining": True, "ready": False}, 503, "failed"),
+    ],
+)
+async def test_readiness_tells_how_the_worker_here_is(
+    services: Services, changed: dict[str, Any], status: int, state: str
+) -> None:
+    well = WorkerHealth(True, 7, 4, 1, draining=False, silent_seconds=0.1, restarts=0, faults={})
+    app = application(services, lambda: replace(well, **changed))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+        answer = await client.get("/health/ready")
+    assert (answer.status_code, answer.json()["parts"]["worker"]["state"]) == (status, state)
 
 
 async def unreachable(*_: Any) -> Any:

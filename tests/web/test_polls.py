@@ -31,6 +31,17 @@ async def test_a_waiting_analysis(client: httpx.AsyncClient, submit: Submit) -> 
     assert body["source_url"] == "http://example.com/a.mp4"
 
 
+async def test_a_wait_is_estimated_from_past_durations(
+    client: httpx.AsyncClient, submit: Submit, become: Become, database: Database
+) -> None:
+    done = await submit()
+    await become(done, "completed")
+    await database.pool.execute("update media_analysis_requests set latency_ms = 3500 where id = $1", done)
+    waiting = [await submit() for _ in range(2)]
+    told = [(await client.get(f"/api/media/status/{each}")).json() for each in waiting]
+    assert [(each["queue_position"], each["estimated_time"]) for each in told] == [(1, 4), (2, 7)]
+
+
 async def test_a_finished_analysis_is_answered_from_the_cache(
     client: httpx.AsyncClient, submit: Submit, become: Become, services: Services
 ) -> None:
@@ -40,7 +51,7 @@ async def test_a_finished_analysis_is_answered_from_the_cache(
     first = await client.get(path)
     assert first.json()["result_summary"] == {"summary": "A talk.", "topics": ["talk"]}
     assert "retry-after" not in first.headers
-    assert "queue_position" not in first.json()
+    assert not {"queue_position", "estimated_time"} & set(first.json())
     before = hits(services)
     second = await client.get(path)
     assert hits(services) == before + 1
