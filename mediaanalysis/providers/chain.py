@@ -79,7 +79,7 @@ class Chain:
         calls: list[Call] | None = None,
         job: Job | None = None,
     ) -> tuple[Candidate, Result, tuple[Call, ...]]:
-        """The first result, who gave it, and the path taken; `calls` is lengthened by it as calls end, cut off ones too.
+        """The first result, who gave it, and the path taken; `calls` grows by it as calls end, cut off ones too.
 
         What is wrong with the request or the key is raised at once, and the last failure where nobody is left; both
         carry the path in `calls`. Where any failure was temporary the error is retryable, with the shortest wait that
