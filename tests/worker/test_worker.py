@@ -367,5 +367,5 @@ async def test_a_part_that_dies_is_started_again_and_seen(
     assert (health.ready, health.faults) == (False, {"claim": "bug"})
     monkeypatch.setattr(jobs, "claim", real)
     await eventually(lambda: gate.begun)
-    assert worker.health().ready
+    await eventually(lambda: worker.health().ready)
     assert worker.health().restarts >= 1
