@@ -79,7 +79,9 @@ async def test_a_call_that_is_cut_off_is_on_record(
     assert (await vendor_client.post(f"/api/media/{analysis_id}/cancel")).status_code == 202
     result = await finished(vendor_client, analysis_id)
     assert result["status"] == "cancelled"
-    while not result["calls"]:
+    deadline = asyncio.get_running_loop().time() + 30
+    while not result["calls"] and asyncio.get_running_loop().time() < deadline:
+        await asyncio.sleep(0.05)
         result = (await vendor_client.get(f"/api/media/{analysis_id}")).json()
     [call] = result["calls"]
     assert (call["outcome"], call["cost_usd"], call["billed"]) == ("cancelled", None, True)
