@@ -101,7 +101,7 @@ def _agreed(database: Database) -> Agreed:
 async def _models(stack: AsyncExitStack, sandbox: Sandbox, settings: Settings) -> Models:
     idle = settings.model_idle_seconds
     models = Models(
-        documents=documents.resident(sandbox, idle_seconds=idle),
+        documents=documents.resident(sandbox, idle_seconds=idle, copies=settings.cpu_slots),
         text=text.resident(sandbox, idle_seconds=idle),
         voice=speech.resident(sandbox, idle_seconds=idle),
     )

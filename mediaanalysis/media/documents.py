@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
-from mediaanalysis.errors import WARNINGS
+from mediaanalysis.errors import WARNINGS, ResourceError
 from mediaanalysis.sandbox import Limits, Resident, Sandbox
 from mediaanalysis.structs.media import Document, Identity, MediaProbe, Notice, Page
 
@@ -30,9 +30,10 @@ class Found(Struct):
     title: str | None
 
 
-def resident(sandbox: Sandbox, *, idle_seconds: float) -> Resident:
-    """The child that reads documents."""
-    return Resident(sandbox, "mediaanalysis.media.children.documents", idle_seconds=idle_seconds, limits=LIMITS)
+def resident(sandbox: Sandbox, *, idle_seconds: float, copies: int = 1) -> Resident:
+    """The children that read documents: with a single one, a hostile document would keep the others waiting."""
+    module = "mediaanalysis.media.children.documents"
+    return Resident(sandbox, module, idle_seconds=idle_seconds, limits=LIMITS, copies=copies)
 
 
 async def probe(reader: Resident, path: Path, identity: Identity, limits: MediaLimits) -> MediaProbe:
@@ -41,7 +42,7 @@ async def probe(reader: Resident, path: Path, identity: Identity, limits: MediaL
     Raises MediaError media_encrypted, media_damaged or converter_missing.
     """
     request = {**_request(path, identity, limits), "count": True}
-    pages = await reader.call(request, timeout_seconds=PROBE_SECONDS)
+    pages = await _ask(reader, request, PROBE_SECONDS)
     return MediaProbe(
         media_type=identity.media_type,
         mime_type=identity.mime_type,
@@ -59,8 +60,17 @@ async def read(reader: Resident, path: Path, identity: Identity, limits: MediaLi
     media_encrypted, media_damaged, media_too_large or converter_missing.
     """
     request = {**_request(path, identity, limits), "into": str(into)}
-    found = msgspec.convert(await reader.call(request, timeout_seconds=READ_SECONDS), Found)
+    found = msgspec.convert(await _ask(reader, request, READ_SECONDS), Found)
     return Document(found.pages, found.title, tuple(_notices(found)))
+
+
+async def _ask(reader: Resident, request: dict[str, Any], seconds: float) -> Any:
+    """A document that took too long would do so again: that is final, or it held a reader five times as long."""
+    try:
+        return await reader.call(request, timeout_seconds=seconds)
+    except ResourceError as error:
+        error.retryable = error.retryable and error.code != "stage_timeout"
+        raise
 
 
 def _request(path: Path, identity: Identity, limits: MediaLimits) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest_asyncio
 from pdf_bytes import encrypted, pdf
 from PIL import Image, ImageDraw
 
-from mediaanalysis.errors import MediaError
+from mediaanalysis.errors import MediaError, ResourceError
 from mediaanalysis.media import documents
 from mediaanalysis.media.children import documents as child
 from mediaanalysis.media.children import docx as docx_child
@@ -273,3 +274,35 @@ async def test_a_child_raises_what_is_wrong_with_the_document(reader: Resident, 
     with pytest.raises(MediaError) as raised:
         await documents.probe(reader, file(tmp_path, encrypted()), identity("pdf"), LIMITS)
     assert raised.value.code == "media_encrypted"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# " + "#" * 300_000 + " x",
+        "# " + " " * 300_000 + "x",
+        "# " + "# " * 150_000 + "x",
+        "`" * 300_000,
+        " " * 300_000,
+    ],
+)
+def test_no_heading_takes_long(tmp_path: Path, text: str) -> None:
+    started = time.process_time()
+    found(file(tmp_path, text), "md")
+    assert time.process_time() - started < 2
+
+
+def test_the_title_is_the_first_heading_without_its_marks(tmp_path: Path) -> None:
+    assert found(file(tmp_path, "words\n\n# The title #  \n\n## More\n"), "md").title == "The title"
+
+
+async def test_a_document_that_takes_too_long_is_not_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(documents, "READ_SECONDS", 0.001)
+    resident = documents.resident(Sandbox(1), idle_seconds=1)
+    path = file(tmp_path, pdf([["Page"]] * 50))
+    with pytest.raises(ResourceError) as raised:
+        await documents.read(resident, path, identity("pdf"), LIMITS, into=tmp_path)
+    await resident.aclose()
+    assert (raised.value.code, raised.value.retryable) == ("stage_timeout", False)

@@ -30,7 +30,7 @@ main nav ol p pre section table tbody tfoot thead title tr ul
 BLOCKS = frozenset(_BLOCKS.split())
 CELLS = frozenset({"td", "th"})
 HIDDEN = frozenset({"script", "style", "template", "noscript", "svg", "math", "iframe", "object", "select"})
-HEADING = re.compile(r"^#{1,2}\s+(.*?)\s*#*$")
+HEADING = re.compile(r"^#{1,2}\s+(.*)$")
 NEVER_SHOWN = re.compile(r"<!--.*?(?:-->|\Z)|<!\[.*?(?:\]>|\Z)|<\?.*?(?:>|\Z)", re.DOTALL)
 """Comments and the like. The parser takes quadratic time for those that never end."""
 FENCE = re.compile(r"^\s*(```|~~~)")
@@ -46,7 +46,8 @@ def read_markdown(path: Path, bounds: Bounds) -> Found:
     """One section per heading of the first two levels."""
     text, cut = _load(path, bounds)
     found = list(_markdown_sections(text))
-    title = next((heading.group(1) for section in found if (heading := HEADING.match(section.split("\n")[0]))), None)
+    headings = (HEADING.match(section.partition("\n")[0]) for section in found)
+    title = next((heading[1].rstrip().rstrip("#").rstrip() for heading in headings if heading), None)
     return sections(found, bounds, title=title, cut=cut)
 
 
