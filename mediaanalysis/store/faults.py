@@ -6,8 +6,9 @@ statement was refused, by a constraint or for a fault of ours; the same again wi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import asyncpg
 
@@ -51,6 +52,17 @@ def translation(error: BaseException) -> StoreError:
         code = "database_unavailable" if gone else "internal"
         return StoreError(f"the database was not asked ({_short(error)})", code=code, retryable=gone)
     return StoreError(f"the database refused ({_short(error)})", code="internal", retryable=False)
+
+
+@asynccontextmanager
+async def answered_within(seconds: float) -> AsyncIterator[None]:
+    """For statements that take milliseconds: a connection that is silent for so long leads nowhere, though nobody has
+    hung up. Raises StoreError."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        raise StoreError(f"the database did not answer in {seconds:g} s") from None
 
 
 def _short(error: BaseException) -> str:

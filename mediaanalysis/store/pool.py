@@ -34,6 +34,8 @@ _SERVER_SETTINGS = {
     "tcp_keepalives_count": "3",
 }
 _UNANSWERED_MILLISECONDS = 10_000
+_RELEASE_SECONDS = 2.0
+"""For a statement that was given up to be called back: then its connection leads nowhere, and is closed."""
 
 _log = log.get("store")
 
@@ -133,8 +135,12 @@ class Pool:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """A transaction: committed when the block ends, rolled back when it raises."""
-        async with self.acquire() as connection, connection.transaction():
-            yield connection
+        async with self.acquire() as connection:
+            try:
+                async with connection.transaction():
+                    yield connection
+            except asyncpg.InterfaceError as error:  # lost meanwhile, so there is nothing to roll back
+                raise translation(error) from error
 
     async def _take(self) -> Connection:
         try:
@@ -144,7 +150,7 @@ class Pool:
 
     async def _give_back(self, connection: Connection) -> None:
         try:
-            await self._pool.release(connection)
+            await self._pool.release(connection, timeout=_RELEASE_SECONDS)
         except FAULTS as error:
             raise translation(error) from error
 

@@ -29,7 +29,7 @@ Listener = Callable[[str], None]
 Greeter = Callable[[Connection], Awaitable[None]]
 
 _FIRST_PAUSE_SECONDS = 0.1
-_LONGEST_PAUSE_SECONDS = 5.0
+_LONGEST_PAUSE_SECONDS = 2.0
 _PROBE_SECONDS = 10.0
 _PROBE_TIMEOUT_SECONDS = 5.0
 

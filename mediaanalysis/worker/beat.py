@@ -14,15 +14,15 @@ from typing import Protocol
 
 from mediaanalysis import log
 from mediaanalysis.store import jobs, workers
+from mediaanalysis.store.faults import answered_within
 from mediaanalysis.store.pool import Connection, Database
 from mediaanalysis.store.workers import Held
 from mediaanalysis.worker import outcome
 from mediaanalysis.worker.chance import draw, jittered
 from mediaanalysis.worker.run import Stop
-from mediaanalysis.worker.watch import Watch
+from mediaanalysis.worker.watch import ANSWER_SECONDS, Watch
 
 BEAT_SECONDS = 1.0
-BEAT_TIMEOUT_SECONDS = 5.0
 GUARD_SHARE = 0.75
 
 _log = log.get("worker")
@@ -58,7 +58,7 @@ class Beat:
         try:
             while True:
                 watch.busy()
-                async with asyncio.timeout(BEAT_TIMEOUT_SECONDS):
+                async with answered_within(ANSWER_SECONDS):
                     await self._beat(connection)
                 watch.idle()
                 await asyncio.sleep(jittered(BEAT_SECONDS, 0.1))

@@ -13,12 +13,14 @@ from mediaanalysis import log
 from mediaanalysis.errors import StaleJob, StoreError
 from mediaanalysis.metrics import Metrics
 from mediaanalysis.store import jobs
+from mediaanalysis.store.faults import answered_within
 from mediaanalysis.store.pool import Connection, Database
 from mediaanalysis.structs.jobs import Ending, Job
-from mediaanalysis.worker.watch import Watch
+from mediaanalysis.worker.watch import ANSWER_SECONDS, Watch
 
 BATCH_MAX = 500
 RETRY_SECONDS = 0.5
+FINISH_SECONDS = 30.0
 REFUSED = "its end could not be written down"
 
 _log = log.get("worker")
@@ -63,7 +65,7 @@ class Endings:
         """
         while True:
             try:
-                async with self._database.transaction() as connection:
+                async with answered_within(FINISH_SECONDS), self._database.transaction() as connection:
                     if not await jobs.complete(connection, [(job.id, job.fence)]):
                         raise StaleJob(f"job {job.id} was taken away before its end")
                     await write(connection)
@@ -101,7 +103,8 @@ class Endings:
         batch = list(self._done.values())[:BATCH_MAX]
         if not batch:
             return
-        accepted = await jobs.complete(self._database.pool, [(job.id, job.fence) for job in batch])
+        async with answered_within(ANSWER_SECONDS):
+            accepted = await jobs.complete(self._database.pool, [(job.id, job.fence) for job in batch])
         for job in batch:
             del self._done[job.id]
         for job in batch if len(accepted) < len(batch) else ():
@@ -123,7 +126,8 @@ class Endings:
     async def _settle(self, endings: Sequence[Ending]) -> set[int]:
         """An ending that the database refuses must not hold up the others, nor its job."""
         try:
-            return await jobs.settle(self._database.pool, endings)
+            async with answered_within(ANSWER_SECONDS):
+                return await jobs.settle(self._database.pool, endings)
         except StoreError as error:
             if error.retryable:
                 raise

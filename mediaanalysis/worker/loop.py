@@ -11,6 +11,7 @@ from mediaanalysis import log
 from mediaanalysis.errors import StoreError
 from mediaanalysis.services import Services
 from mediaanalysis.store import jobs, workers
+from mediaanalysis.store.faults import answered_within
 from mediaanalysis.store.jobs import Claimed
 from mediaanalysis.store.schedules import Schedule
 from mediaanalysis.store.signals import CANCEL, JOBS
@@ -23,7 +24,7 @@ from mediaanalysis.worker.ring import Ring
 from mediaanalysis.worker.run import Handler, Run, Stop
 from mediaanalysis.worker.sweep import SCHEDULES, Clock
 from mediaanalysis.worker.wake import Wake
-from mediaanalysis.worker.watch import Watch
+from mediaanalysis.worker.watch import ANSWER_SECONDS, Watch
 
 LEASE_SECONDS = 20.0
 FLUSH_SECONDS = 5.0
@@ -123,14 +124,11 @@ class Worker:
             return False
         began = time.monotonic()
         self._ring.look(began)
-        claimed = await jobs.claim(
-            self._services.database.pool,
-            worker_id,
-            self.kinds,
-            free,
-            served=self._ring.served,
-            floors=self._ring.floors.items(),
-        )
+        pool, ring = self._services.database.pool, self._ring
+        async with answered_within(ANSWER_SECONDS):
+            claimed = await jobs.claim(
+                pool, worker_id, self.kinds, free, served=ring.served, floors=ring.floors.items()
+            )
         self._ring.note(claimed, time.monotonic() - began)
         for each in claimed:
             self._start(each)

@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable
 from mediaanalysis import log
 from mediaanalysis.errors import StoreError
 
+ANSWER_SECONDS = 5.0
+"""Time for the database to answer one of the worker's statements, which take milliseconds."""
 STALL_SECONDS = 30.0
 TICK_SECONDS = 1.0
 PAUSE_SECONDS = 0.5

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
+import pytest
 import pytest_asyncio
 
+from mediaanalysis import migrate
 from mediaanalysis.metrics import Metrics
 from mediaanalysis.settings import Settings
-from mediaanalysis.store import jobs
+from mediaanalysis.store import embedded, jobs
+from mediaanalysis.store.embedded import Embedded
 from mediaanalysis.store.pool import Database, Pool
 from mediaanalysis.store.schedules import Schedule
 from mediaanalysis.store.signals import Signals
@@ -72,3 +78,15 @@ async def start(database: Database) -> AsyncIterator[Start]:
         for worker, task in running:
             worker.stop()
             await task
+
+
+@pytest.fixture(scope="session")
+def own_server() -> Iterator[Embedded]:
+    """A durable server that a test may restart."""
+    place = Path(tempfile.mkdtemp(prefix="mediaanalysis-chaos-"))
+    place.chmod(0o755)
+    server = embedded.start(place)
+    migrate.apply(server.dsn)
+    yield server
+    server.stop()
+    shutil.rmtree(place)

@@ -7,22 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import random
-import shutil
 import signal
 import sys
-import tempfile
 from asyncio.subprocess import DEVNULL, Process
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 import pytest_asyncio
 
-from mediaanalysis import migrate
 from mediaanalysis.errors import StoreError
 from mediaanalysis.settings import Settings
-from mediaanalysis.store import embedded, jobs
+from mediaanalysis.store import jobs
 from mediaanalysis.store.embedded import Embedded
 from mediaanalysis.store.pool import Database, Pool
 from mediaanalysis.structs.jobs import NewJob
@@ -67,18 +64,6 @@ class Crew:
     async def dismiss(self) -> None:
         for member in self.members.copy():
             await self.kill(member)
-
-
-@pytest.fixture(scope="module")
-def own_server() -> Iterator[Embedded]:
-    """A durable server that a test may restart."""
-    place = Path(tempfile.mkdtemp(prefix="mediaanalysis-chaos-"))
-    place.chmod(0o755)
-    server = embedded.start(place)
-    migrate.apply(server.dsn)
-    yield server
-    server.stop()
-    shutil.rmtree(place)
 
 
 @pytest_asyncio.fixture
