@@ -65,7 +65,17 @@ class _Request(Generic[Result]):
 class Chain:
     """`permits`: calls at once, by provider, in this process; `turns`: over all of them."""
 
-    def __init__(self, metrics: Metrics, cooling: Cooling, permits: dict[str, int], turns: Turns | None = None) -> None:
+    def __init__(
+        self,
+        metrics: Metrics,
+        cooling: Cooling,
+        permits: dict[str, int],
+        turns: Turns | None = None,
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._sleep, self._chance = sleep, chance
         self._metrics = metrics
         self._cooling = cooling
         self._turns = turns or Turns()
@@ -151,11 +161,11 @@ class Chain:
         backoff = BACKOFF_FIRST_SECONDS * 2.0 ** max(request.tries.values(), default=0)
         wait = min((failure.wait_seconds or backoff for failure in again), default=float("inf"))
         wait = max(wait, SHORTEST_WAIT_SECONDS)
-        wait *= 1 + random.random() / 4  # noqa: S311 - so that those who wait together do not come back together
+        wait *= 1 + self._chance() / 4  # so that those who wait together do not come back together
         if request.waited_seconds + wait > WAIT_SECONDS or request.made >= MOST_CALLS:
             raise _with_path(_soonest([failure for _, failure in failures]), request.calls)
         request.waited_seconds += wait
-        await asyncio.sleep(wait)
+        await self._sleep(wait)
 
     def _observe(self, candidate: Candidate, outcome: str, started: float) -> None:
         labels = (candidate.provider, candidate.model.operation.value)

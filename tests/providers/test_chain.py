@@ -22,20 +22,18 @@ A, B = (Candidate(name, Model("m", Operation.ANSWER, price=PRICE)) for name in "
 TOOK = Metered(input_tokens=1000, output_tokens=100)
 
 Script = dict[str, list[Any]]
-Slept = list[float]
+
+
+class Slept(list[float]):
+    """Waits, written down instead of waited for."""
+
+    async def sleep(self, seconds: float) -> None:
+        self.append(seconds)
 
 
 @pytest.fixture
-def slept(monkeypatch: pytest.MonkeyPatch) -> Slept:
-    """Waits are written down instead of waited for."""
-    waits: Slept = []
-
-    async def sleep(seconds: float) -> None:
-        waits.append(seconds)
-
-    monkeypatch.setattr("mediaanalysis.providers.chain.asyncio.sleep", sleep)
-    monkeypatch.setattr("mediaanalysis.providers.chain.random.random", lambda: 0.0)
-    return waits
+def slept() -> Slept:
+    return Slept()
 
 
 class Clock:
@@ -46,8 +44,10 @@ class Clock:
         return self.now
 
 
-def chain(cooling: Cooling | None = None) -> Chain:
-    return Chain(Metrics(), cooling or Cooling(clock=lambda: 0.0), {"a": 2, "b": 2})
+def chain(waits: Slept | None = None, cooling: Cooling | None = None) -> Chain:
+    cooling = cooling or Cooling(clock=lambda: 0.0)
+    waits = Slept() if waits is None else waits
+    return Chain(Metrics(), cooling, {"a": 2, "b": 2}, sleep=waits.sleep, chance=lambda: 0.0)
 
 
 def failing(kind: Kind, **fields: Any) -> Callable[[str], Failure]:
@@ -77,7 +77,7 @@ async def test_the_first_result_is_taken_and_written_down() -> None:
 
 @pytest.mark.parametrize("kind", [Kind.FAILED, Kind.TIMEOUT, Kind.UNUSABLE, Kind.BUSY, Kind.QUOTA, Kind.REFUSED])
 async def test_the_next_is_tried_after_what_may_be_the_providers_fault(kind: Kind, slept: Slept) -> None:
-    candidate, _, calls = await chain().first([A, B], playing({"a": [failing(kind)], "b": ["yes"]}))
+    candidate, _, calls = await chain(slept).first([A, B], playing({"a": [failing(kind)], "b": ["yes"]}))
     assert candidate == B
     assert [(call.provider, call.outcome, call.attempt) for call in calls] == [("a", kind, 1), ("b", "done", 2)]
     assert not slept
@@ -92,14 +92,14 @@ async def test_what_is_our_fault_is_raised_at_once(kind: Kind) -> None:
 
 async def test_the_same_one_is_tried_again_after_a_wait(slept: Slept) -> None:
     script: Script = {"a": [failing(Kind.FAILED), failing(Kind.BUSY, retry_after_seconds=3.0), "yes"]}
-    _, _, calls = await chain(Cooling(clock=lambda: sum(slept))).first([A], playing(script))
+    _, _, calls = await chain(slept, Cooling(clock=lambda: sum(slept))).first([A], playing(script))
     assert [call.outcome for call in calls] == ["failed", "busy", "done"]
     assert slept == [1.0, 3.0]
 
 
 async def test_tries_end_and_the_error_says_that_later_may_do(slept: Slept) -> None:
     with pytest.raises(ProviderError) as raised:
-        await chain().first([A], playing({"a": [failing(Kind.FAILED)] * TRIES}))
+        await chain(slept).first([A], playing({"a": [failing(Kind.FAILED)] * TRIES}))
     assert raised.value.retryable
     assert raised.value.retry_after_seconds is None
     assert len(raised.value.calls) == TRIES
@@ -109,7 +109,7 @@ async def test_tries_end_and_the_error_says_that_later_may_do(slept: Slept) -> N
 async def test_a_long_wish_is_left_to_the_queue(slept: Slept) -> None:
     wishes = {"a": [failing(Kind.BUSY, retry_after_seconds=90.0)], "b": [failing(Kind.BUSY, retry_after_seconds=60.0)]}
     with pytest.raises(ProviderError) as raised:
-        await chain().first([A, B], playing(wishes))
+        await chain(slept).first([A, B], playing(wishes))
     assert (raised.value.provider, raised.value.retry_after_seconds) == ("b", 60.0)
     assert not slept
 
@@ -117,10 +117,10 @@ async def test_a_long_wish_is_left_to_the_queue(slept: Slept) -> None:
 async def test_a_temporary_failure_outlives_a_lasting_one(slept: Slept) -> None:
     script: Script = {"a": [failing(Kind.REFUSED)], "b": [failing(Kind.FAILED), failing(Kind.REFUSED)]}
     with pytest.raises(ProviderError) as raised:
-        await chain().first([A, B], playing(script))
+        await chain(slept).first([A, B], playing(script))
     assert raised.value.retryable
     with pytest.raises(ProviderError) as raised:
-        await chain().first([A, B], playing({"a": [failing(Kind.REFUSED)], "b": [failing(Kind.REFUSED)]}))
+        await chain(slept).first([A, B], playing({"a": [failing(Kind.REFUSED)], "b": [failing(Kind.REFUSED)]}))
     assert not raised.value.retryable
 
 
@@ -131,7 +131,7 @@ async def test_who_is_busy_is_left_alone_by_everybody() -> None:
         told.append((provider, seconds))
 
     clock = Clock()
-    waiting = chain(Cooling(tell, clock=clock))
+    waiting = chain(cooling=Cooling(tell, clock=clock))
     script: Script = {"a": [failing(Kind.BUSY, retry_after_seconds=20.0), "later"], "b": ["yes", "yes"]}
     await waiting.first([A, B], playing(script))
     assert told == [("a", 20.0)]
@@ -149,7 +149,7 @@ async def test_what_others_found_is_heeded_and_asked_once_a_second() -> None:
         asked += 1
         return {"a": float("inf")}
 
-    waiting = chain(Cooling(ask=ask, clock=lambda: 0.0))
+    waiting = chain(cooling=Cooling(ask=ask, clock=lambda: 0.0))
     for _ in range(3):
         assert (await waiting.first([A, B], playing({"b": ["yes"]})))[0] == B
     assert asked == 1
@@ -159,7 +159,7 @@ async def test_what_others_found_is_heeded_and_asked_once_a_second() -> None:
 
 
 async def test_five_failures_in_a_row_close_the_door(slept: Slept) -> None:
-    waiting = chain()
+    waiting = chain(slept)
     for _ in range(5):
         await waiting.first([A, B], playing({"a": [failing(Kind.FAILED)], "b": ["yes"]}))
     candidate, _, calls = await waiting.first([A, B], playing({"a": [], "b": ["yes"]}))
@@ -170,7 +170,7 @@ async def test_five_failures_in_a_row_close_the_door(slept: Slept) -> None:
 
 
 async def test_a_cancelled_call_takes_no_trial(slept: Slept) -> None:
-    waiting = chain()
+    waiting = chain(slept)
 
     async def hang(_candidate: Candidate) -> Taken[str]:
         await asyncio.Event().wait()
@@ -213,7 +213,7 @@ async def test_no_more_calls_at_once_than_the_provider_takes() -> None:
 
 
 async def test_meeting_somebody_busy_takes_no_try_but_waiting_ends(slept: Slept) -> None:
-    waiting = chain(Cooling(clock=lambda: sum(slept)))
+    waiting = chain(slept, Cooling(clock=lambda: sum(slept)))
     busy = failing(Kind.BUSY, retry_after_seconds=2.0)
     _, value, calls = await waiting.first([A], playing({"a": [busy] * 10 + ["yes"]}))
     assert (value, len(calls), sum(slept)) == ("yes", 11, 20.0)
@@ -246,7 +246,7 @@ async def test_a_store_that_is_away_hinders_no_call() -> None:
 
 
 async def test_a_vendor_that_is_busy_for_a_moment_over_and_over_is_not_asked_for_ever(slept: Slept) -> None:
-    waiting = chain(Cooling(clock=lambda: sum(slept)))
+    waiting = chain(slept, Cooling(clock=lambda: sum(slept)))
     busy = failing(Kind.BUSY, retry_after_seconds=0.001)
     with pytest.raises(ProviderError) as raised:
         await waiting.first([A], playing({"a": [busy] * 1000}))
