@@ -6,7 +6,7 @@ select name, about from (
       from pg_class view
      where view.relnamespace = 'ops'::regnamespace and view.relkind = 'v' and view.relname <> 'help'
     union all
-    select 2, 'select ops.' || function.proname || '(' || pg_get_function_arguments(function.oid) || ')',
+    select 2, 'select ops.' || function.proname || '(' || array_to_string(function.proargnames, ', ') || ')',
            obj_description(function.oid, 'pg_proc')
       from pg_proc function
      where function.pronamespace = 'ops'::regnamespace and function.proname <> all

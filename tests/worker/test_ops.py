@@ -36,6 +36,16 @@ async def why(dsn: str, analysis_id: UUID) -> str:
     return await psql(dsn, f"select ops.why('{analysis_id}')")
 
 
+async def test_help_explains_in_lines_that_fit(db: Pool) -> None:
+    said = {row["name"]: row["about"] for row in await db.fetch("select name, about from ops.help")}
+    assert {
+        "select * from ops.queue",
+        "select ops.why(analysis_id)",
+        "select ops.set_limit(name, max_running, scope)",
+    } <= set(said)
+    assert all(about and len(name) <= 72 for name, about in said.items())
+
+
 async def test_the_views_show_what_is_there(dsn: str, db: Pool) -> None:
     analysis_id = await new_analysis(db)
     await jobs.enqueue(db, [NewJob("analyze", OWNER)] * 2 + [NewJob("analyze", OWNER, delay_seconds=60)])
