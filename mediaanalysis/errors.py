@@ -56,7 +56,6 @@ CODES: dict[str, Code] = {
     "unsupported_content_type": Code(415, "The content type is not supported"),
     "request_timeout": Code(408, "The body came too slowly", True),
     "range_not_satisfiable": Code(416, "The range lies outside the file"),
-    "length_mismatch": Code(400, "The body ended before its declared length"),
     # this service
     "internal": Code(500, "Internal error", True),
     "database_unavailable": Code(503, "The database is not reachable", True),

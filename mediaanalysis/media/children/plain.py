@@ -11,14 +11,8 @@ from pathlib import Path
 from charset_normalizer import from_bytes
 
 from mediaanalysis.media.children.page_text import Bounds, Found, sections
+from mediaanalysis.media.plain_text import MARKS
 
-MARKS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
 WESTERN = "cp1252"
 """Taken before its many cousins, which fit as well: so do the browsers."""
 SAMPLE_BYTES = 65_536
