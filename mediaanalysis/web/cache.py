@@ -47,8 +47,16 @@ class Cache:
     """Least recently used analyses leave first. Another owner's analysis is never found. `ear` gives the connection
     that hears of changes, the same as long as it never broke, or None."""
 
-    def __init__(self, ear: Callable[[], object | None], metrics: Metrics, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(
+        self,
+        ear: Callable[[], object | None],
+        metrics: Metrics,
+        *,
+        max_bytes: int = MAX_BYTES,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._ear = ear
+        self._clock = clock
         self._heard_by: object | None = None
         self._max_bytes = max_bytes
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
@@ -64,7 +72,7 @@ class Cache:
         if kept is None or kind not in kept.answers or kept.owner != owner:
             return None
         answer, fresh_until = kept.answers[kind]
-        if time.monotonic() >= fresh_until:
+        if self._clock() >= fresh_until:
             self.forget(analysis_id)
             return None
         self._kept.move_to_end(analysis_id)
@@ -120,7 +128,7 @@ class Cache:
             return
         kept = self._kept.setdefault(analysis_id, _Kept(owner, {}, 0))
         before = kept.size_bytes
-        kept.answers[kind] = (answer, time.monotonic() + answer.keep_seconds)
+        kept.answers[kind] = (answer, self._clock() + answer.keep_seconds)
         kept.size_bytes = ENTRY_OVERHEAD_BYTES + sum(len(each.body) for each, _ in kept.answers.values())
         self._size_bytes += kept.size_bytes - before
         while self._size_bytes > self._max_bytes:

@@ -107,9 +107,9 @@ async def test_a_gap_in_listening_that_nobody_noticed(cache: Cache, ear: Ear) ->
     assert cache.get("status", "b", OWNER) is None
 
 
-async def test_time_to_live(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_time_to_live(ear: Ear, metrics: Metrics) -> None:
     now = 1000.0
-    monkeypatch.setattr("time.monotonic", lambda: now)
+    cache = Cache(ear, metrics, clock=lambda: now)
     await cache.read("status", "a", OWNER, loading(ANSWER))
     now = 1299.9
     assert cache.get("status", "a", OWNER) is ANSWER
