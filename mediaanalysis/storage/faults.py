@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,7 +37,7 @@ def disk_full() -> ResourceError:
 
 
 def _translate(error: Exception) -> ResourceError:
-    if _NO_SPACE.search(str(error)):
+    if _NO_SPACE.search(str(error)) or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
         return disk_full()
     if isinstance(error, PermissionDeniedError | UnauthenticatedError):
         return ResourceError("The file storage refuses access: check its credentials.", code="storage_unavailable")

@@ -137,7 +137,8 @@ class Storage:
     @asynccontextmanager
     async def workspace(self, analysis_id: UUID) -> AsyncIterator[Path]:
         """An empty folder on local disk for one attempt, gone afterwards with all that is in it."""
-        folder = await asyncio.to_thread(folders.make_work, self._work_root, analysis_id)
+        with faults.writing():
+            folder = await asyncio.to_thread(folders.make_work, self._work_root, analysis_id)
         try:
             yield folder
         finally:
@@ -194,7 +195,8 @@ class Storage:
 
     async def _prepare(self, key: str) -> None:
         if path := self.local_path(key):
-            await asyncio.to_thread(folders.make, path.parent)
+            with faults.writing():
+                await asyncio.to_thread(folders.make, path.parent)
 
     async def _delete(self, keys: Sequence[str]) -> None:
         """Some stores refuse a whole batch for one missing key: those go one by one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import stat
 import subprocess
@@ -13,7 +14,7 @@ from uuid import UUID
 import pytest
 
 from mediaanalysis.errors import ConfigurationError, ResourceError
-from mediaanalysis.storage import cleanup, disk, layout
+from mediaanalysis.storage import cleanup, disk, folders, layout
 from mediaanalysis.storage.disk import DiskUsage
 from mediaanalysis.storage.storage import PART_BYTES, Storage
 from tests.storage.samples import DAY, ID, KEY, RESULT, chunks, files_under
@@ -132,6 +133,27 @@ async def test_a_stream_stops_before_the_disk_is_full(storage: Storage, monkeypa
     with pytest.raises(ResourceError) as caught:
         await storage.put_stream(KEY, chunks(10), max_bytes=100)
     assert caught.value.code == "disk_full"
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(errno.ENOTDIR, "storage_unavailable"), (errno.EROFS, "storage_unavailable"), (errno.ENOSPC, "disk_full")],
+)
+async def test_a_folder_that_cannot_be_made_is_a_fault_with_a_name(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch, number: int, code: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number), "/a/path/of/ours")
+
+    monkeypatch.setattr(folders, "make", fail)
+    monkeypatch.setattr(folders, "make_work", fail)
+    with pytest.raises(ResourceError) as put:
+        await storage.put_bytes(KEY, b"x")
+    with pytest.raises(ResourceError) as worked:
+        async with storage.workspace(ID):
+            pass
+    assert [raised.value.code for raised in (put, worked)] == [code, code]
+    assert "/a/path" not in put.value.detail
 
 
 def test_room(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
