@@ -126,7 +126,7 @@ class Run:
     def _ending_of_error(self, error: Exception) -> Ending:
         ending = outcome.of_error(self.job, error, draw())
         fields = {"job_id": self.job.id, "kind": self.job.kind, "attempt": self.job.attempt, "verb": ending.verb}
-        if isinstance(error, MediaAnalysisError):
+        if isinstance(error, MediaAnalysisError) and error.code != "internal":
             _log.warning("job_failed", **fields, code=error.code, error=error.detail)
         else:
             _log.error("job_failed", **fields, exc_info=error)

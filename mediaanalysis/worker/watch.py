@@ -60,7 +60,7 @@ class Watch:
     def _record(self, task: asyncio.Future[None]) -> None:
         error = None if task.cancelled() else task.exception()
         self.fault = "stalled" if task.cancelled() else str(error or "ended")
-        if isinstance(error, StoreError):
+        if isinstance(error, StoreError) and error.retryable:
             _log.warning("worker_part_failed", part=self.name, error=error.detail)
         else:
             _log.error("worker_part_failed", part=self.name, error=self.fault, exc_info=error)
