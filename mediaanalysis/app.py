@@ -15,11 +15,11 @@ from mediaanalysis.media import documents, speech, text
 from mediaanalysis.media.download import Downloader
 from mediaanalysis.metrics import Metrics, watch_event_loop
 from mediaanalysis.providers import Providers
-from mediaanalysis.providers.client import Network
 from mediaanalysis.providers.cooling import Cooling
 from mediaanalysis.providers.credentials import Vendors
 from mediaanalysis.providers.providers import Agreed
 from mediaanalysis.providers.turns import Turns
+from mediaanalysis.providers.vendors.client import Network
 from mediaanalysis.sandbox import Sandbox
 from mediaanalysis.services import Models, Services
 from mediaanalysis.settings import Settings

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
+from mediaanalysis.analysis.money.purse import Purse
 from mediaanalysis.analysis.progress import Progress, Step
-from mediaanalysis.analysis.purse import Purse
 from mediaanalysis.errors import MediaAnalysisError, MediaError, StaleJob
 from mediaanalysis.media.limits import MediaLimits
 from mediaanalysis.services import Services

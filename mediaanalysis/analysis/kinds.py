@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from mediaanalysis.analysis.answer import ANSWER
-from mediaanalysis.analysis.audio import AUDIO
-from mediaanalysis.analysis.contact_sheet import CONTACT_SHEET
-from mediaanalysis.analysis.fetch import FETCH
-from mediaanalysis.analysis.frames import FRAMES
-from mediaanalysis.analysis.pages import PAGES
-from mediaanalysis.analysis.probe import PROBE
-from mediaanalysis.analysis.publish import PUBLISH
-from mediaanalysis.analysis.read_text import READ_TEXT
 from mediaanalysis.analysis.stage import Stage
-from mediaanalysis.analysis.transcribe import TRANSCRIBE
+from mediaanalysis.analysis.stages.answer import ANSWER
+from mediaanalysis.analysis.stages.audio import AUDIO
+from mediaanalysis.analysis.stages.contact_sheet import CONTACT_SHEET
+from mediaanalysis.analysis.stages.fetch import FETCH
+from mediaanalysis.analysis.stages.frames import FRAMES
+from mediaanalysis.analysis.stages.pages import PAGES
+from mediaanalysis.analysis.stages.probe import PROBE
+from mediaanalysis.analysis.stages.publish import PUBLISH
+from mediaanalysis.analysis.stages.read_text import READ_TEXT
+from mediaanalysis.analysis.stages.transcribe import TRANSCRIBE
 from mediaanalysis.structs.requests import MediaType
 
 Branch = tuple[Stage[Any], ...]

@@ -9,16 +9,16 @@ import msgspec
 
 from mediaanalysis import log
 from mediaanalysis.analysis import kinds
-from mediaanalysis.analysis.answer import ANSWER
 from mediaanalysis.analysis.checkpoint import pass_stage
 from mediaanalysis.analysis.context import Context
-from mediaanalysis.analysis.estimate import Estimate, Wish, estimate
-from mediaanalysis.analysis.frames import FRAMES
 from mediaanalysis.analysis.kinds import Branch
-from mediaanalysis.analysis.pages import PAGES
-from mediaanalysis.analysis.probe import PROBE, require_type
-from mediaanalysis.analysis.read_text import READ_TEXT
-from mediaanalysis.analysis.transcribe import TRANSCRIBE
+from mediaanalysis.analysis.money.estimate import Estimate, Wish, estimate
+from mediaanalysis.analysis.stages.answer import ANSWER
+from mediaanalysis.analysis.stages.frames import FRAMES
+from mediaanalysis.analysis.stages.pages import PAGES
+from mediaanalysis.analysis.stages.probe import PROBE, require_type
+from mediaanalysis.analysis.stages.read_text import READ_TEXT
+from mediaanalysis.analysis.stages.transcribe import TRANSCRIBE
 from mediaanalysis.errors import WARNINGS, ProviderError
 from mediaanalysis.services import Services
 from mediaanalysis.store import analyses, results, stages

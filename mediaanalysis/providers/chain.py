@@ -19,8 +19,8 @@ from mediaanalysis.metrics import Metrics
 from mediaanalysis.providers.choice import Candidate
 from mediaanalysis.providers.cooling import Cooling
 from mediaanalysis.providers.costs import cost_usd
-from mediaanalysis.providers.failures import Failure, Kind
 from mediaanalysis.providers.turns import Turns
+from mediaanalysis.providers.vendors.failures import Failure, Kind
 from mediaanalysis.providers.wire import Metered
 from mediaanalysis.structs.jobs import Job
 from mediaanalysis.structs.usage import Call

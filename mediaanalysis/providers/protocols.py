@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from mediaanalysis.errors import ConfigurationError
-from mediaanalysis.providers.client import Client
 from mediaanalysis.providers.credentials import Account
-from mediaanalysis.providers.deepgram import Deepgram
-from mediaanalysis.providers.gemini import Gemini
-from mediaanalysis.providers.minimax_speech import MiniMaxSpeech
-from mediaanalysis.providers.openai_audio import OpenAIAudio
-from mediaanalysis.providers.openai_chat import OpenAIChat
+from mediaanalysis.providers.vendors.client import Client
+from mediaanalysis.providers.vendors.deepgram import Deepgram
+from mediaanalysis.providers.vendors.gemini import Gemini
+from mediaanalysis.providers.vendors.minimax_speech import MiniMaxSpeech
+from mediaanalysis.providers.vendors.openai_audio import OpenAIAudio
+from mediaanalysis.providers.vendors.openai_chat import OpenAIChat
 from mediaanalysis.providers.wire import Ear, Mouth
 
 EARS: dict[str, Callable[[Client, Account], Ear]] = {

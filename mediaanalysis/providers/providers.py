@@ -17,13 +17,13 @@ from mediaanalysis.providers import protocols
 from mediaanalysis.providers.catalogue import LOCAL, Model, Operation
 from mediaanalysis.providers.chain import Chain, Taken
 from mediaanalysis.providers.choice import Candidate, Needs, Wanted, capable, offered
-from mediaanalysis.providers.client import Client, Network
 from mediaanalysis.providers.cooling import Cooling
 from mediaanalysis.providers.credentials import Vendors, nobody
-from mediaanalysis.providers.local_answer import LocalAnswer
-from mediaanalysis.providers.local_speech import LocalSpeech
-from mediaanalysis.providers.transcripts import transcript
+from mediaanalysis.providers.local.answer import LocalAnswer
+from mediaanalysis.providers.local.speech import LocalSpeech
 from mediaanalysis.providers.turns import Turns
+from mediaanalysis.providers.vendors.client import Client, Network
+from mediaanalysis.providers.vendors.transcripts import transcript
 from mediaanalysis.providers.wire import Clip, Ear, Heard, Hearing, Message, Mouth, Reply, Said
 from mediaanalysis.sandbox import Sandbox
 from mediaanalysis.settings import Settings

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from mediaanalysis.services import Services
     from mediaanalysis.store.analyses import Accepted, NewAnalysis, Status
     from mediaanalysis.store.batch import Batch
-    from mediaanalysis.web.cache import Cache
-    from mediaanalysis.web.changes import Changes
-    from mediaanalysis.web.outlook import Outlook
+    from mediaanalysis.web.responses.cache import Cache
+    from mediaanalysis.web.responses.changes import Changes
+    from mediaanalysis.web.responses.outlook import Outlook
 
 
 Crew = Callable[[], WorkerHealth]

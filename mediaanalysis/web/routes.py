@@ -22,13 +22,14 @@ from mediaanalysis.services import Services
 from mediaanalysis.store import analyses as store
 from mediaanalysis.store.batch import Batch
 from mediaanalysis.store.signals import CHANGED
-from mediaanalysis.web import analyses, docs, estimates, files, history, operations, pages, polls
-from mediaanalysis.web.cache import Cache
-from mediaanalysis.web.changes import Changes
+from mediaanalysis.web.description import docs, pages
 from mediaanalysis.web.edge import Crew, Edge
+from mediaanalysis.web.handlers import analyses, estimates, files, history, operations, polls
 from mediaanalysis.web.middleware import Deadline, Gate
-from mediaanalysis.web.outlook import Outlook
 from mediaanalysis.web.problems import Refusal
+from mediaanalysis.web.responses.cache import Cache
+from mediaanalysis.web.responses.changes import Changes
+from mediaanalysis.web.responses.outlook import Outlook
 
 Handler = Callable[[Edge, Request], Awaitable[Response]]
 

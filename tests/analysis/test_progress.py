@@ -4,11 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mediaanalysis.analysis import kinds
-from mediaanalysis.analysis.fetch import FETCH
-from mediaanalysis.analysis.frames import FRAMES
-from mediaanalysis.analysis.probe import PROBE
 from mediaanalysis.analysis.progress import Progress
-from mediaanalysis.analysis.publish import PUBLISH
+from mediaanalysis.analysis.stages.fetch import FETCH
+from mediaanalysis.analysis.stages.frames import FRAMES
+from mediaanalysis.analysis.stages.probe import PROBE
+from mediaanalysis.analysis.stages.publish import PUBLISH
 from mediaanalysis.structs.requests import MediaType
 
 VIDEO = kinds.stages(MediaType.VIDEO)

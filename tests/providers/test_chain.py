@@ -14,7 +14,7 @@ from mediaanalysis.providers.catalogue import Model, Operation, Price
 from mediaanalysis.providers.chain import MOST_CALLS, TRIES, Chain, Taken
 from mediaanalysis.providers.choice import Candidate
 from mediaanalysis.providers.cooling import Cooling
-from mediaanalysis.providers.failures import NOT_BILLED, Failure, Kind
+from mediaanalysis.providers.vendors.failures import NOT_BILLED, Failure, Kind
 from mediaanalysis.providers.wire import Metered
 
 PRICE = Price("2026-11-20", per_million_input_tokens=1, per_million_output_tokens=10)

@@ -11,10 +11,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from mediaanalysis.providers import client as client_module
-from mediaanalysis.providers.client import Answer, Client, Post, Upload
 from mediaanalysis.providers.credentials import Account
-from mediaanalysis.providers.failures import Failure, Kind
+from mediaanalysis.providers.vendors import client as client_module
+from mediaanalysis.providers.vendors.client import Answer, Client, Post, Upload
+from mediaanalysis.providers.vendors.failures import Failure, Kind
 from tests.providers.vendors import vendors
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from mediaanalysis.providers.catalogue import Operation
-from mediaanalysis.providers.client import Client, Post
-from mediaanalysis.providers.failures import EFFECTS, Failure, Kind, redacted
-from mediaanalysis.providers.retry_after import MAX_SECONDS, retry_after_seconds
+from mediaanalysis.providers.vendors.client import Client, Post
+from mediaanalysis.providers.vendors.failures import EFFECTS, Failure, Kind, redacted
+from mediaanalysis.providers.vendors.retry_after import MAX_SECONDS, retry_after_seconds
 from tests.providers.vendors import KEYS, every_vendor
 
 

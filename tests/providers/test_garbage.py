@@ -16,9 +16,9 @@ import pytest
 from mediaanalysis.providers import protocols
 from mediaanalysis.providers.catalogue import Operation
 from mediaanalysis.providers.choice import Candidate
-from mediaanalysis.providers.client import Client
-from mediaanalysis.providers.failures import Failure
-from mediaanalysis.providers.transcripts import transcript
+from mediaanalysis.providers.vendors.client import Client
+from mediaanalysis.providers.vendors.failures import Failure
+from mediaanalysis.providers.vendors.transcripts import transcript
 from tests.providers.fake import clip, message
 from tests.providers.test_hearing import DEEPGRAM, GEMINI, MINIMAX, VERBOSE
 from tests.providers.test_saying import chat, gemini

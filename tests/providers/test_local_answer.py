@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from mediaanalysis.providers.extraction.facts import sentence
-from mediaanalysis.providers.extraction.passages import paragraphs, passages, sentences
-from mediaanalysis.providers.extraction.questions import Question, asked, subject
-from mediaanalysis.providers.extraction.ranking import central, nearest, topics
-from mediaanalysis.providers.extraction.words import stem, terms
-from mediaanalysis.providers.local_answer import MOST_LISTED, NOTE, LocalAnswer, extract
+from mediaanalysis.providers.local.answer import MOST_LISTED, NOTE, LocalAnswer, extract
+from mediaanalysis.providers.local.extraction.facts import sentence
+from mediaanalysis.providers.local.extraction.passages import paragraphs, passages, sentences
+from mediaanalysis.providers.local.extraction.questions import Question, asked, subject
+from mediaanalysis.providers.local.extraction.ranking import central, nearest, topics
+from mediaanalysis.providers.local.extraction.words import stem, terms
 from mediaanalysis.structs.answers import Answer, AnswerRequest
 from mediaanalysis.structs.media import AudioStream, MediaProbe, Page, ScreenText, TextLine, VideoStream
 from mediaanalysis.structs.requests import MediaType

@@ -10,9 +10,10 @@ import pytest
 
 from mediaanalysis.errors import ResourceError, StaleJob
 from mediaanalysis.metrics import Metrics
-from mediaanalysis.providers import Providers, local_speech
-from mediaanalysis.providers.children import recogniser
-from mediaanalysis.providers.local_speech import LocalSpeech, chunks, segments
+from mediaanalysis.providers import Providers
+from mediaanalysis.providers.local import speech as local_speech
+from mediaanalysis.providers.local.children import recogniser
+from mediaanalysis.providers.local.speech import LocalSpeech, chunks, segments
 from mediaanalysis.sandbox import Sandbox
 from mediaanalysis.settings import Settings
 from mediaanalysis.structs.answers import TranscriptionRequest

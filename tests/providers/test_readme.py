@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mediaanalysis.analysis import prices
+from mediaanalysis.analysis.money import prices
 from mediaanalysis.providers import catalogue
 from mediaanalysis.providers.catalogue import LOCAL, Model, Operation, Provider
 from mediaanalysis.providers.costs import cost_usd

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mediaanalysis.errors import ProviderError
-from mediaanalysis.providers.openai_chat import without_thinking
+from mediaanalysis.providers.vendors.openai_chat import without_thinking
 from mediaanalysis.providers.wire import Reply
 from mediaanalysis.structs.requests import Config
 from tests.providers.fake import PICTURE, SCHEMA, Fake, message, opened

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mediaanalysis.providers.fields import count, label, number, share, text
 from mediaanalysis.providers.languages import code
-from mediaanalysis.providers.transcripts import in_order
+from mediaanalysis.providers.vendors.fields import count, label, number, share, text
+from mediaanalysis.providers.vendors.transcripts import in_order
 from mediaanalysis.structs.transcript import Word
 
 TIMES = st.floats(-10, 100, allow_nan=False)

@@ -17,7 +17,8 @@ from mediaanalysis.store import operations
 from mediaanalysis.store.batch import Batch
 from mediaanalysis.store.pool import Database
 from mediaanalysis.structs.owners import LOCAL_OWNER
-from mediaanalysis.web import middleware, outlook
+from mediaanalysis.web import middleware
+from mediaanalysis.web.responses import outlook
 from mediaanalysis.web.routes import application
 
 URL = "/api/media/analyze"

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from mediaanalysis.errors import RequestError
-from mediaanalysis.web import bodies
+from mediaanalysis.web.requests import bodies
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from mediaanalysis.metrics import Metrics
-from mediaanalysis.web.cache import Answer, Cache
+from mediaanalysis.web.responses.cache import Answer, Cache
 
 OWNER, STRANGER = UUID(int=1), UUID(int=2)
 ANSWER = Answer(b"{}", '"1"', keep_seconds=300)

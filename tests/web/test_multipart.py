@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mediaanalysis.errors import RequestError
 from mediaanalysis.structs.requests import AnalyzeRequest
-from mediaanalysis.web import multipart
+from mediaanalysis.web.requests import multipart
 
 TYPE = "multipart/form-data; boundary=xYz"
 HEAD = b'--xYz\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n'

@@ -62,7 +62,7 @@ async def hanging(*_: Any) -> Any:
 async def test_readiness_without_the_database(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, failure: Callable[..., Awaitable[Any]]
 ) -> None:
-    monkeypatch.setattr("mediaanalysis.web.operations.CHECK_SECONDS", 0.02)
+    monkeypatch.setattr("mediaanalysis.web.handlers.operations.CHECK_SECONDS", 0.02)
     monkeypatch.setattr(operations, "ping", failure)
     answer = await client.get("/health/ready")
     assert (answer.status_code, answer.json()["status"]) == (503, "unready")

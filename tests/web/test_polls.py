@@ -9,7 +9,7 @@ import pytest
 
 from mediaanalysis.services import Services
 from mediaanalysis.store.pool import Database
-from mediaanalysis.web import polls
+from mediaanalysis.web.handlers import polls
 
 Submit = Callable[..., Awaitable[UUID]]
 Heard = Callable[[Awaitable[object]], Awaitable[None]]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mediaanalysis.web.ranges import Span, Unsatisfiable, matches, requested
+from mediaanalysis.web.responses.ranges import Span, Unsatisfiable, matches, requested
 
 TAG = '"abc"'
 

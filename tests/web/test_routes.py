@@ -10,8 +10,8 @@ from jsonschema import Draft202012Validator, FormatChecker
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from mediaanalysis.errors import CODES
-from mediaanalysis.web import openapi
-from mediaanalysis.web.contract import GROUPS, OPERATIONS
+from mediaanalysis.web.description import openapi
+from mediaanalysis.web.description.contract import GROUPS, OPERATIONS
 from mediaanalysis.web.routes import ROUTES
 
 Submit = Callable[..., Awaitable[UUID]]

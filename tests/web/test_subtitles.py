@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mediaanalysis.structs.transcript import Segment, Transcript, Word
-from mediaanalysis.web import subtitles
+from mediaanalysis.web.responses import subtitles
 
 TIMES = st.floats(0, 36_000, allow_nan=False)
 ODD_TEXTS = st.sampled_from(["-->", "a<b>&c", "1", "WEBVTT"])

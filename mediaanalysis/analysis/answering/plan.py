@@ -8,11 +8,11 @@ from typing import TypeVar
 
 from msgspec import Struct
 
-from mediaanalysis.analysis import prices
 from mediaanalysis.analysis.answering.asking import ANSWER_FORM, ROLE
 from mediaanalysis.analysis.answering.material import Line, parts, tokens
+from mediaanalysis.analysis.money import prices
 from mediaanalysis.providers.catalogue import Model
-from mediaanalysis.providers.openai_chat import answer_tokens
+from mediaanalysis.providers.vendors.openai_chat import answer_tokens
 
 UNKNOWN_CONTEXT_TOKENS = 32_000
 USED_SHARE = 0.9

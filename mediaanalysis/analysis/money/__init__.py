@@ -1,0 +1,1 @@
+"""What an analysis may cost, will cost and has cost."""

@@ -1,0 +1,1 @@
+"""One file per stage. `analysis/kinds` says which run for which media type."""

@@ -1,0 +1,1 @@
+"""One file per wire protocol, over one thin HTTP client."""

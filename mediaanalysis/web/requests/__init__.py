@@ -1,0 +1,1 @@
+"""What comes in: bodies, forms and parameters, decoded and checked."""

@@ -1,0 +1,1 @@
+"""What goes out, and what keeps it: answers, cache, ranges, subtitles."""
