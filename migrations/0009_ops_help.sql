@@ -1,4 +1,5 @@
 -- What an operator types first: psql shows a view's comment only among all of them, and a function's in a line too wide.
+-- depends: 0006_ops 0008_claims
 
 create view ops.help as
 select name, about from (
