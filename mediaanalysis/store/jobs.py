@@ -31,9 +31,12 @@ class Claimed(NamedTuple):
     """A claimed job, and what only the claimer needs: the place it had in line, and when it was due."""
 
     job: Job
-    lane: Lane
     sort_key: datetime
     run_at: datetime
+
+    @property
+    def lane(self) -> Lane:
+        return Lane(self.job.owner_id, self.job.kind)
 
 
 class Abandoned(Struct, frozen=True):
@@ -119,6 +122,4 @@ def _row(job: NewJob) -> tuple[object, ...]:
 
 
 def _claimed(row: asyncpg.Record) -> Claimed:
-    *values, sort_key, run_at = row
-    job = Job(*values)
-    return Claimed(job, Lane(job.owner_id, job.kind), sort_key, run_at)
+    return Claimed(Job(*row[:-2]), row[-2], row[-1])

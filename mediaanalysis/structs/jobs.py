@@ -9,7 +9,7 @@ from uuid import UUID
 from msgspec import Struct
 
 
-class Job(Struct, frozen=True):
+class Job(Struct, frozen=True, gc=False):
     """One claimed row of `processing_jobs`. `(id, fence)` is the right to write: every write carries both."""
 
     id: int

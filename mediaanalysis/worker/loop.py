@@ -23,6 +23,7 @@ from mediaanalysis.worker.endings import Endings
 from mediaanalysis.worker.ring import Ring
 from mediaanalysis.worker.run import Handler, Run, Stop
 from mediaanalysis.worker.sweep import SCHEDULES, Clock
+from mediaanalysis.worker.timing import Timing
 from mediaanalysis.worker.wake import Wake
 from mediaanalysis.worker.watch import ANSWER_SECONDS, Watch
 
@@ -52,6 +53,7 @@ class Worker:
         self._handlers = handlers
         self._runs: dict[int, Run] = {}
         self._ring = Ring()
+        self._timing = Timing(services.metrics)
         self._wake = Wake()
         self._backlog = False
         self._doubtful: set[tuple[int, int]] = set()
@@ -130,8 +132,7 @@ class Worker:
                 pool, worker_id, self.kinds, free, served=ring.served, floors=ring.floors.items()
             )
         self._ring.note(claimed, time.monotonic() - began)
-        for each in claimed:
-            self._start(each)
+        self._start(claimed)
         was_backlog, self._backlog = self._backlog, len(claimed) == free
         return was_backlog or bool(claimed)
 
@@ -145,19 +146,19 @@ class Worker:
         if self._backlog:
             self._wake.hint()
 
-    def _start(self, claimed: Claimed) -> None:
-        job = claimed.job
-        self._services.metrics.job_wait_seconds.labels(job.kind).observe(
-            max(0, time.time() - claimed.run_at.timestamp())
-        )
-        run = self._runs[job.id] = Run(job, self._services.database, self._endings, self._left)
-        run.start(self._handlers[job.kind])
+    def _start(self, claimed: Sequence[Claimed]) -> None:
+        now, loop = time.time(), asyncio.get_running_loop()
+        for each in claimed:
+            job = each.job
+            self._timing.waited(job.kind, now - each.run_at.timestamp())
+            run = self._runs[job.id] = Run(job, self._services.database, self._endings, self._left)
+            run.start(loop, self._handlers[job.kind])
 
     def _left(self, run: Run, verb: str) -> None:
-        job, metrics = run.job, self._services.metrics
+        job = run.job
         if self._runs.get(job.id) is run:
             del self._runs[job.id]
-        metrics.job_seconds.labels(job.kind, verb).observe(time.monotonic() - run.started_at)
+        self._timing.ended(job.kind, verb, time.monotonic() - run.started_at)
         self._look_if_backlog()
 
     def review(self, held: Sequence[Held]) -> None:

@@ -41,5 +41,4 @@ class Ring:
         if slow or self.floors:
             for each in claimed:
                 self.floors[each.lane] = max(each.sort_key, self.floors.get(each.lane, each.sort_key))
-        lanes = {each.lane for each in claimed}
-        self.served = max(lanes, key=lambda lane: (lane <= self.served, lane))
+        self.served = max({each.lane for each in claimed}, key=lambda lane: (lane <= self.served, lane))

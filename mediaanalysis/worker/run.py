@@ -75,8 +75,8 @@ class Run:
         self._finishing = False
         self._task: asyncio.Task[None] | None = None
 
-    def start(self, handler: Handler) -> None:
-        self._task = asyncio.create_task(self._attempt(handler))
+    def start(self, loop: asyncio.AbstractEventLoop, handler: Handler) -> None:
+        self._task = loop.create_task(self._attempt(handler))
 
     def stop(self, reason: Stop) -> None:
         """Cancel the handler: it kills its processes and calls on its way out. The first reason stands.

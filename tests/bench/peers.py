@@ -7,6 +7,7 @@ OPTION is the batch size (pgqueuer) or the concurrency (procrastinate). Prints j
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import time
 from collections.abc import Awaitable
@@ -16,9 +17,17 @@ from typing import Any
 import asyncpg
 import uvloop
 
+DURABLE = """
+    select bool_and(setting = 'on') and not exists (select from pg_class where relpersistence = 'u')
+    from pg_settings where name in ('fsync', 'synchronous_commit', 'full_page_writes')
+"""
+
 
 async def until_done(dsn: str, question: str, worker: Awaitable[None], jobs: int) -> float:
     connection = await asyncpg.connect(dsn)
+    assert await connection.fetchval(DURABLE), "what is done must be on disk, for all alike"
+    gc.freeze()  # as we do
+    gc.set_threshold(50_000, 20, 20)
     began = time.perf_counter()
     running = asyncio.ensure_future(worker)
     while await connection.fetchval(question):

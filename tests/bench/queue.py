@@ -23,6 +23,7 @@ import asyncpg
 import uvloop
 
 from mediaanalysis import log, migrate
+from mediaanalysis.app import collect_seldom
 from mediaanalysis.metrics import Metrics
 from mediaanalysis.settings import Settings
 from mediaanalysis.store import embedded, jobs, workers
@@ -34,7 +35,7 @@ from tests.bench import rivals
 
 HERE = Path(__file__).parent
 CHAOS_WORKER = HERE.parent / "worker" / "chaos_worker.py"
-SLOTS = {200: 60_000, 50: 20_000, 10: 8_000, 1: 1_000}
+SLOTS = {2000: 80_000, 1000: 80_000, 500: 80_000, 200: 60_000, 50: 20_000, 10: 8_000, 1: 1_000}
 RATES = (20, 300)
 MILLION = 1_000_000
 
@@ -230,17 +231,19 @@ async def told(database: Database, question: str) -> Any:
 
 
 def compare(dsn: str, place: Path) -> None:
-    """Ours runs again beside each rival, so that both meet the same noise."""
+    """Each with its best settings: ours runs again with its own beside each rival, so that both meet the same noise."""
+    speeds: dict[int, float] = {}
     for slots, count in SLOTS.items():
-        speed, wal = uvloop.run(burn_down(dsn, slots, count))
-        say(f"no-op jobs/s, {slots} slots", f"{speed:,.0f}   (WAL {wal:,.0f} bytes a job)")
+        speeds[slots], wal = uvloop.run(burn_down(dsn, slots, count))
+        say(f"no-op jobs/s, {slots} slots", f"{speeds[slots]:,.0f}   (WAL {wal:,.0f} bytes a job)")
+    best = max(speeds, key=lambda slots: speeds[slots])
     say("floor: plain SQL deleting hundreds, jobs/s", f"{rivals.floor(dsn, place):,.0f}")
     if not rivals.installed():
         say("peers", "left out: they cannot be installed here")
         return
     for name, option, speed in rivals.peers(dsn):
-        ours, _ = uvloop.run(burn_down(dsn, 200, 40_000))
-        say(f"{name}, {option}, jobs/s", f"{speed:,.0f}   (ours {ours:,.0f}: {ours / speed:.1f} x)")
+        ours, _ = uvloop.run(burn_down(dsn, best, rivals.JOBS))
+        say(f"{name}, {option}, jobs/s", f"{speed:,.0f}   (ours, {best} slots, {ours:,.0f}: {ours / speed:.1f} x)")
 
 
 PARTS = {part.__name__: part for part in (enqueue, pick_up, claims, pinned, idle, rescue)}
@@ -249,6 +252,7 @@ PARTS = {part.__name__: part for part in (enqueue, pick_up, claims, pinned, idle
 def main(wanted: list[str]) -> None:
     """All of it, or the parts that are named: compare, enqueue, pick_up, claims, pinned, idle, rescue."""
     log.configure(style="text", level="error")
+    collect_seldom()  # as the program does
     place = Path(tempfile.mkdtemp(prefix="mediaanalysis-bench-"))
     place.chmod(0o755)  # PostgreSQL does not run as root: where we are root, its user must get in
     server = embedded.start(place)

@@ -13,8 +13,9 @@ from mediaanalysis.store import embedded
 HERE = Path(__file__).parent
 ENVIRONMENT = HERE.parents[1] / ".venv" / "bench-peers"
 PACKAGES = ("pgqueuer", "procrastinate", "asyncpg", "psycopg[binary]", "uvloop")
+JOBS = 40_000
 RUNS = [
-    *(("pgqueuer", "batch", size, 20_000) for size in (10, 100, 500)),
+    *(("pgqueuer", "batch", size, min(JOBS, 400 * size)) for size in (10, 100, 500, 1000, 2000)),
     ("procrastinate", "concurrency", 50, 2_000),
 ]
 PATIENCE_SECONDS = 180

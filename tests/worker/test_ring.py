@@ -15,7 +15,7 @@ A, B, C = (Lane(UUID(int=n), "work") for n in (1, 2, 3))
 
 def claimed(lane: Lane, second: int = 0) -> Claimed:
     job = Job(1, 1, lane.kind, 1, 5, 0, lane.owner_id, None, NOON, {})
-    return Claimed(job, lane, NOON + timedelta(seconds=second), NOON)
+    return Claimed(job, NOON + timedelta(seconds=second), NOON)
 
 
 def test_the_ring_turns_to_the_last_lane_after_the_one_before() -> None:
