@@ -10,9 +10,9 @@ from tests.worker.conftest import OWNER, new_analysis
 async def test_old_failures_and_expired_keys_are_forgotten(database: Database, db: Pool) -> None:
     analysis_id = await new_analysis(db)
     await db.execute(
-        "insert into job_failures (job_id, kind, owner_id, provider, priority, max_attempts, timeout_seconds, payload,"
+        "insert into job_failures (job_id, kind, owner_id, priority, max_attempts, timeout_seconds, payload,"
         " attempts, crashes, error_code, error_message, failed_at)"
-        " select days, 'analyze', $1, '', 5, 5, 60, '{}', 1, 0, 'stage_failed', '', now() - make_interval(days => days)"
+        " select days, 'analyze', $1, 5, 5, 60, '{}', 1, 0, 'stage_failed', '', now() - make_interval(days => days)"
         " from unnest($2::int[]) as days",
         OWNER,
         [FAILURES_KEEP_DAYS - 1, FAILURES_KEEP_DAYS + 1],
