@@ -114,7 +114,7 @@ def test_text_on_screen_and_on_pages_is_found_too() -> None:
 
 def test_what_is_not_there_is_not_made_up() -> None:
     given = answer("What colour is the car?", transcript=SPEECH)
-    assert given.text.startswith("Nothing that was heard or read matches the prompt's words.")
+    assert "Nothing that was heard or read matches the prompt's words" in given.text
     assert given.confidence == 0.0
 
 

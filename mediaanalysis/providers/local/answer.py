@@ -70,10 +70,10 @@ def _parts(material: Material, questions: Sequence[Question], about: Sequence[st
     found = _nearest(material, about)
     answers = [ANSWERS[question](material) for question in questions if not (found and question in LISTINGS)]
     parts = [*(part for part in answers if part is not None), *([found] if found else [])]
-    if about and not found and not any(question in FACTS for question in questions):
-        parts.insert(0, Part("Nothing that was heard or read matches the prompt's words."))
     if not any(part.evidence for part in parts):
         parts.append(_overview(material))
+    if about and not found and not any(question in FACTS for question in questions):
+        parts.append(Part("Nothing that was heard or read matches the prompt's words; this is what there is."))
     return parts
 
 
