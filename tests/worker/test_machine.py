@@ -117,7 +117,7 @@ class Queue(RuleBasedStateMachine):
         if accepted:
             self.end(held.id, "done")
 
-    @rule(held=held, verb=st.sampled_from(["fail", "cancel", "retry", "release", "crash"]))
+    @rule(held=held, verb=st.sampled_from(["fail", "cancel", "retry", "defer", "release", "crash"]))
     def settle(self, held: Held, verb: str) -> None:
         ours = self.is_ours(held)
         ending = Ending(held.id, held.fence, verb, code="internal", message="for a test")
