@@ -137,12 +137,13 @@ class Storage:
     @asynccontextmanager
     async def workspace(self, analysis_id: UUID) -> AsyncIterator[Path]:
         """An empty folder on local disk for one attempt, gone afterwards with all that is in it."""
-        with faults.writing():
-            folder = await asyncio.to_thread(folders.make_work, self._work_root, analysis_id)
+        making = asyncio.ensure_future(asyncio.to_thread(folders.make_work, self._work_root, analysis_id))
         try:
+            with faults.writing():
+                folder = await asyncio.shield(making)
             yield folder
         finally:
-            await asyncio.to_thread(folders.remove_work, folder)
+            await asyncio.shield(_unmake(making))
 
     def disk_usage(self) -> disk.DiskUsage:
         """Of the disk with the work folders, and with the files where they are local."""
@@ -225,3 +226,9 @@ def _range(start: int, end: int | None) -> obstore.GetOptions:
     if end is not None:
         return {"range": (start, end)}
     return {"range": {"offset": start}} if start else {}
+
+
+async def _unmake(making: asyncio.Future[Path]) -> None:
+    """A thread that makes a folder is not stopped by the cancel of whoever waits for it: remove it once it is there."""
+    with suppress(OSError):
+        await asyncio.to_thread(folders.remove_work, await making)

@@ -7,8 +7,10 @@ import errno
 import os
 import stat
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -208,6 +210,32 @@ async def test_work_folders_are_apart_and_leave_nothing(storage: Storage, root: 
     async with storage.workspace(ID) as one, storage.workspace(ID) as other:
         (one / "frame.jpg").touch()
         assert list(other.iterdir()) == []
+    assert list((root / "temp").iterdir()) == []
+
+
+async def test_a_cancel_leaves_no_work_folder(storage: Storage, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even while the folder is being made or removed."""
+    make, remove = folders.make_work, folders.remove_work
+
+    def slowly(change: Callable[..., Any]) -> Callable[..., Any]:
+        def changed(*arguments: Any) -> Any:
+            time.sleep(0.05)
+            return change(*arguments)
+
+        return changed
+
+    async def work() -> None:
+        async with storage.workspace(ID):
+            await asyncio.sleep(0.03)
+
+    monkeypatch.setattr(folders, "make_work", slowly(make))
+    monkeypatch.setattr(folders, "remove_work", slowly(remove))
+    for seconds in (0.0, 0.02, 0.06, 0.1):
+        running = asyncio.create_task(work())
+        await asyncio.sleep(seconds)
+        running.cancel()
+        await asyncio.wait([running])
+    await asyncio.sleep(0.2)
     assert list((root / "temp").iterdir()) == []
 
 
