@@ -60,7 +60,7 @@ def sheet(request: dict[str, Any]) -> dict[str, Any]:
     for name, label, (x, y, width, height) in request["tiles"]:
         with Image.open(folder / name, formats=["JPEG"]) as image:
             image.draft("RGB", (width, height))
-            canvas.paste(image.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2.0), (x, y))
+            canvas.paste(image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=1.01), (x, y))
         middle = (x + width / 2, y + height + request["label_height"] / 2)
         draw.text(middle, label, fill=INK, font=font, anchor="mm")
     canvas.save(folder / request["filename"], "JPEG", quality=SHEET_QUALITY)
