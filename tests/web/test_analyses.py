@@ -83,6 +83,7 @@ async def test_addresses_that_require_a_type(client: httpx.AsyncClient, path: st
     ("change", "status", "expected", "where"),
     [
         ({"prompt": None}, 422, "invalid_value", "/prompt"),
+        ({"prompt": " \n\t "}, 422, "invalid_value", "/prompt"),
         ({"media_url": None}, 400, "missing_field", "/media_url"),
         ({"source_analysis_id": str(uuid4())}, 422, "invalid_value", "/media_url"),
         ({"media_url": None, "source_analysis_id": str(uuid4())}, 422, "invalid_value", "/source_analysis_id"),

@@ -139,6 +139,8 @@ def _look(head: bytes) -> tuple[str, str]:
 
 def _checked(services: Services, wanted: AnalyzeRequest, required: MediaType, has_file: bool) -> AnalyzeRequest:
     """The request with its media type settled."""
+    if not wanted.prompt.strip():
+        raise RequestError("/prompt: is blank; say what is to be found out.", pointer="/prompt")
     sources = [has_file, wanted.media_url is not None, wanted.source_analysis_id is not None]
     if not any(sources):
         detail = "Send media_url, source_analysis_id, or a file as multipart/form-data."
