@@ -75,6 +75,7 @@ async def burn_down(dsn: str, slots: int, count: int) -> tuple[float, float]:
     """Jobs per second, and bytes of WAL for each job."""
     async with working(dsn, slots, noop) as database:
         pool = database.pool
+        await pool.execute("truncate processing_jobs")  # empty, but worn: every rival begins with new tables, too
         await pool.execute("select ops.pause('noop')")
         async with pool.acquire() as connection:
             await fill(connection, count)
