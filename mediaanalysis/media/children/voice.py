@@ -7,7 +7,9 @@ the time (notes and tones stand still or jump), and its level rises and falls wi
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
 
@@ -29,6 +31,7 @@ HOPS_PER_DECISION = 3
 BLOCK = 30 * RATE
 """Samples measured at once, a multiple of the detector's 30 ms: memory does not grow with the length of the sound."""
 OVERLAP = WINDOW - HOP
+THREADS = 2
 
 UNKNOWN = 2**63 - 1
 """libsndfile's length of a FLAC file whose header says 0: ffmpeg leaves one where there was no sample to write."""
@@ -69,10 +72,22 @@ def _blocks(path: str) -> Iterator[Floats]:
 
 
 def _measure(path: str, gain: float) -> tuple[Flags, Floats]:
-    """Per hop: the detector's word, and (level in dB, voicing 0 to 1, pitch in octaves)."""
+    """Per hop: the detector's word, and (level in dB, voicing 0 to 1, pitch in octaves).
+
+    NumPy lets go of the interpreter lock: blocks are measured in threads while the detector hears them in order.
+    """
     detector = Vad(Vad.STRICT, RATE, HOPS_PER_DECISION / HOPS_PER_SECOND)
-    blocks = [(_detect(detector, block * gain), measure(block * gain)) for block in _blocks(path)]
-    return np.concatenate([block[0] for block in blocks]), np.concatenate([block[1] for block in blocks])
+    detected: list[Flags] = []
+    measured: list[Floats] = []
+    with ThreadPoolExecutor(THREADS) as threads:
+        ahead: deque[Future[Floats]] = deque()
+        for block in _blocks(path):
+            ahead.append(threads.submit(measure, block * gain))
+            detected.append(_detect(detector, block * gain))
+            if len(ahead) > THREADS:
+                measured.append(ahead.popleft().result())
+        measured.extend(each.result() for each in ahead)
+    return np.concatenate(detected), np.concatenate(measured)
 
 
 def _detect(detector: Vad, samples: Floats) -> Flags:
