@@ -112,7 +112,7 @@ class Camera(Struct, frozen=True):
 
     def _finish(self, picture: Any, name: str) -> Any:
         """Upright is what ffmpeg gives; scale to the shown size, tell the time under `name`."""
-        picture = picture.filter("scale", *self.size, flags="bilinear").filter("setsar", 1)
+        picture = picture.filter("scale", *self.size, flags="fast_bilinear").filter("setsar", 1)
         if self.maps_tones and self.video.color_transfer in HDR:
             picture = _map_tones(picture)
         named = picture.filter("metadata", "add", key="shot", value=name)

@@ -63,7 +63,7 @@ def sheet(request: dict[str, Any]) -> dict[str, Any]:
             canvas.paste(image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=1.01), (x, y))
         middle = (x + width / 2, y + height + request["label_height"] / 2)
         draw.text(middle, label, fill=INK, font=font, anchor="mm")
-    canvas.save(folder / request["filename"], "JPEG", quality=SHEET_QUALITY)
+    canvas.save(folder / request["filename"], quality=SHEET_QUALITY)  # .jpg: named, Pillow would load all its formats
     return {}
 
 
