@@ -49,13 +49,14 @@ class Providers:
         metrics: Metrics,
         vendors: Vendors,
         speech: LocalSpeech,
+        answer: LocalAnswer,
         client: Client,
         agreed: Agreed,
     ) -> None:
         self._metrics = metrics
         self._vendors = vendors
         self._speech = speech
-        self._answer = LocalAnswer()
+        self._answer = answer
         self._client = client
         pairs = {name: protocols.pair(client, account) for name, account in vendors.accounts.items()}
         self._ears: dict[str, Ear] = {name: ear for name, (ear, _) in pairs.items() if ear}
@@ -77,7 +78,8 @@ class Providers:
     ) -> AsyncIterator[Providers]:
         """No `vendors`: the local provider alone. `network` stands for what lies between, in tests."""
         speech = LocalSpeech(sandbox, idle_seconds=settings.model_idle_seconds, copies=settings.cpu_slots)
-        providers = cls(metrics, vendors or nobody(), speech, Client(network), agreed or Agreed())
+        answer = LocalAnswer(sandbox, idle_seconds=settings.model_idle_seconds)
+        providers = cls(metrics, vendors or nobody(), speech, answer, Client(network), agreed or Agreed())
         try:
             yield providers
         finally:
@@ -85,6 +87,7 @@ class Providers:
 
     async def aclose(self) -> None:
         await self._speech.aclose()
+        await self._answer.aclose()
         await self._client.aclose()
 
     @property

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from mediaanalysis.providers.local.answer import MOST_LISTED, NOTE, LocalAnswer, extract
+from mediaanalysis.providers.local.children import extractor
 from mediaanalysis.providers.local.extraction.facts import sentence
 from mediaanalysis.providers.local.extraction.passages import paragraphs, passages, sentences
 from mediaanalysis.providers.local.extraction.questions import Question, asked, subject
 from mediaanalysis.providers.local.extraction.ranking import central, nearest, topics
 from mediaanalysis.providers.local.extraction.words import stem, terms
+from mediaanalysis.sandbox import Sandbox
 from mediaanalysis.structs.answers import Answer, AnswerRequest
 from mediaanalysis.structs.media import AudioStream, MediaProbe, Page, ScreenText, TextLine, VideoStream
 from mediaanalysis.structs.requests import MediaType
@@ -140,9 +143,22 @@ def test_every_quote_stands_in_the_media() -> None:
     assert all(quote in everything for quote in quotes)
 
 
-async def test_the_provider_answers_off_the_event_loop() -> None:
-    given = await LocalAnswer().answer(AnswerRequest(prompt="How long is it?", probe=VIDEO), "extractive-1")
-    assert (given.provider, given.model) == ("local", "extractive-1")
+@pytest.mark.parametrize("pages", [(), (Page(1, "The dividend is 4 EUR. " + "Costs rose again in spring. " * 4000),)])
+async def test_short_and_long_texts_are_answered_off_the_event_loop(pages: tuple[Page, ...]) -> None:
+    local = LocalAnswer(Sandbox(1), idle_seconds=60)
+    try:
+        request = AnswerRequest(prompt="What is the dividend?", probe=DOCUMENT, pages=pages)
+        given = await local.answer(request, "extractive-1")
+    finally:
+        await local.aclose()
+    assert given == extract(request, "extractive-1")
+    assert ("4 EUR" in given.text) is bool(pages)
+
+
+def test_the_child_answers_in_plain_types() -> None:
+    request = AnswerRequest(prompt="How long is it?", probe=VIDEO)
+    told = extractor.handle({"request": msgspec.to_builtins(request), "model": "extractive-1"})
+    assert msgspec.convert(told, Answer) == extract(request, "extractive-1")
 
 
 def test_instructions_in_the_media_are_only_quoted() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
+import msgspec
 from msgspec import Struct
 
 from mediaanalysis.providers.catalogue import LOCAL
@@ -17,8 +18,11 @@ from mediaanalysis.providers.local.extraction.passages import Passage, passages
 from mediaanalysis.providers.local.extraction.questions import Question, asked, subject
 from mediaanalysis.providers.local.extraction.ranking import central, nearest, topics
 from mediaanalysis.providers.local.extraction.words import terms
+from mediaanalysis.sandbox import Limits, Resident, Sandbox
 from mediaanalysis.structs.answers import Answer, AnswerRequest, Evidence
 
+SHORT_CHARACTERS = 50_000
+EXTRACT_SECONDS = 120
 MOST_LISTED = 12
 MOST_NEAREST = 5
 MOST_CENTRAL = 3
@@ -42,9 +46,26 @@ class Material(Struct, frozen=True):
 
 
 class LocalAnswer:
+    def __init__(self, sandbox: Sandbox, *, idle_seconds: float) -> None:
+        module = "mediaanalysis.providers.local.children.extractor"
+        self._extractor = Resident(sandbox, module, idle_seconds=idle_seconds, limits=Limits())
+
     async def answer(self, request: AnswerRequest, model: str) -> Answer:
-        """Off the event loop: ranking the sentences of a long book takes a second."""
-        return await asyncio.to_thread(extract, request, model)
+        """A short text in a thread, a long one in a child: a thread would hold the interpreter, and so the service."""
+        if _characters(request) <= SHORT_CHARACTERS:
+            return await asyncio.to_thread(extract, request, model)
+        plain = msgspec.to_builtins(msgspec.structs.replace(request, pictures=()))
+        told = await self._extractor.call({"request": plain, "model": model}, timeout_seconds=EXTRACT_SECONDS)
+        return msgspec.convert(told, Answer)
+
+    async def aclose(self) -> None:
+        await self._extractor.aclose()
+
+
+def _characters(request: AnswerRequest) -> int:
+    shown = sum(len(line.text) for text in request.screen_texts for line in text.lines)
+    said = len(request.transcript.text) if request.transcript else 0
+    return said + shown + sum(len(page.text) for page in request.pages) + len(request.prompt)
 
 
 def extract(request: AnswerRequest, model: str) -> Answer:
