@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Sequence
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from mediaanalysis.providers.choice import Candidate
 from mediaanalysis.providers.credentials import Vendors
 from mediaanalysis.providers.providers import Providers
 from mediaanalysis.providers.wire import Clip, Message
+from mediaanalysis.structs.answers import AnswerRequest, TranscriptionRequest
+from mediaanalysis.structs.media import MediaProbe, Span
+from mediaanalysis.structs.requests import Config, MediaType
 from mediaanalysis.structs.usage import Call
 
 SECONDS = 2.0
@@ -34,17 +38,19 @@ class Trial(Struct, frozen=True):
 
 
 async def try_all(providers: Providers, folder: Path) -> list[Trial]:
-    """The default model of each vendor for each operation, all at once. Costs a fraction of a cent."""
+    """The default model of each for each operation, the local one too, all at once. Costs a fraction of a cent."""
     clip = await asyncio.to_thread(made_clip, folder / "trial.flac")
     return await asyncio.gather(*(_tried(providers, one, clip) for one in defaults(providers.vendors)))
 
 
 def defaults(vendors: Vendors) -> list[Candidate]:
+    here = vendors.catalogue.find(LOCAL)
+    others = [account.provider for name, account in vendors.accounts.items() if name != LOCAL]
     return [
-        Candidate(name, account.provider.listed(operation)[0])
+        Candidate(provider.name, provider.listed(operation)[0])
         for operation in Operation
-        for name, account in vendors.accounts.items()
-        if name != LOCAL and account.provider.listed(operation)
+        for provider in ([here] if here else []) + others
+        if provider.listed(operation)
     ]
 
 
@@ -53,16 +59,38 @@ def made_clip(path: Path) -> Clip:
     import numpy as np  # noqa: PLC0415 - only for this
     import soundfile  # noqa: PLC0415
 
-    time = np.arange(int(SECONDS * RATE)) / RATE
-    hum = sum(np.sin(2 * np.pi * 130 * harmonic * time) / harmonic for harmonic in range(1, 12))
-    soundfile.write(path, 0.1 * hum * np.sin(np.pi * 3 * time) ** 2, RATE, format="FLAC", subtype="PCM_16")
+    at = np.arange(int(SECONDS * RATE)) / RATE
+    hum = sum(np.sin(2 * np.pi * 130 * harmonic * at) / harmonic for harmonic in range(1, 12))
+    soundfile.write(path, 0.1 * hum * np.sin(np.pi * 3 * at) ** 2, RATE, format="FLAC", subtype="PCM_16")
     return Clip(path, "audio/flac", SECONDS, path.stat().st_size, language="en")
 
 
 async def _tried(providers: Providers, one: Candidate, clip: Clip) -> Trial:
+    if one.provider == LOCAL:
+        return await _here(providers, one, clip)
     if one.model.operation is Operation.TRANSCRIPTION:
         return await _outcome(one, _heard(providers, one, clip))
     return await _outcome(one, _said(providers, one))
+
+
+async def _here(providers: Providers, one: Candidate, clip: Clip) -> Trial:
+    """The local provider makes no calls and costs nothing."""
+    started, trouble = time.monotonic(), None
+    probe = MediaProbe(MediaType.AUDIO, clip.mime_type, "flac", clip.size_bytes, SECONDS)
+    try:
+        if one.model.operation is Operation.TRANSCRIPTION:
+            request = TranscriptionRequest(clip.path, SECONDS, (Span(0, SECONDS),))
+            await providers.transcribe(request, Config(), on_progress=_untold)
+        else:
+            await providers.answer(AnswerRequest("How long is it?", probe), Config())
+    except MediaAnalysisError as error:
+        trouble = error.detail
+    took_ms = round(1000 * (time.monotonic() - started))
+    return Trial(one.model.operation.value, one.provider, one.model.name, limits(one.model), trouble, took_ms, 0.0)
+
+
+async def _untold(_fraction: float) -> None:
+    """Progress of two seconds is not told."""
 
 
 async def _heard(providers: Providers, one: Candidate, clip: Clip) -> tuple[Call, ...]:

@@ -30,7 +30,8 @@ async def test_everybody_is_called_once(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr("mediaanalysis.providers.chain.TRIES", 1)
     async with opened(vendor, every_vendor()) as providers:
         trials = {(one.provider, one.operation): one for one in await try_all(providers, tmp_path)}
-    assert len(trials) == 7 + 7
+    assert len(trials) == 2 + 7 + 7
+    assert trials["local", "transcription"].trouble is None
     works = trials["deepgram", "transcription"]
     assert (works.trouble, works.model, works.limits) == (None, "nova-3", "2000 MB, 240 min")
     assert works.cost_usd
@@ -41,9 +42,10 @@ async def test_everybody_is_called_once(tmp_path: Path, monkeypatch: pytest.Monk
     assert trials["minimax", "answer"].trouble is None
 
 
-async def test_nobody_is_called_where_nobody_is_set_up(tmp_path: Path) -> None:
+async def test_only_the_local_one_is_tried_where_nobody_is_set_up(tmp_path: Path) -> None:
     async with opened(vendor, vendors()) as providers:
-        assert await try_all(providers, tmp_path) == []
+        trials = await try_all(providers, tmp_path)
+    assert [(one.provider, one.trouble, one.cost_usd) for one in trials] == [("local", None, 0.0)] * 2
 
 
 def test_limits_in_words() -> None:
