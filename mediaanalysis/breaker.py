@@ -49,8 +49,10 @@ class Breaker:
                 return True
             case State.OPEN:
                 return False
+        if self._started >= self.trials:
+            return False
         self._started += 1
-        return self._started <= self.trials
+        return True
 
     def succeeded(self) -> None:
         self._failed = 0
@@ -64,6 +66,11 @@ class Breaker:
         self._failed += 1
         if self._opened_at is not None or self._failed >= self.failures:
             self._opened_at, self._started, self._passed = self.clock(), 0, 0
+
+    def try_now(self) -> None:
+        """What watches it says that it is back: trials may begin, though the time is not up."""
+        if self._opened_at is not None:
+            self._opened_at, self._started, self._passed = self.clock() - self.open_seconds, 0, 0
 
     def abandoned(self) -> None:
         """The call was stopped before it showed anything: its trial may be another's."""

@@ -45,6 +45,9 @@ CODES: dict[str, Code] = {
     "media_unusable": Code(422, "The media cannot be fetched or read"),
     "idempotency_mismatch": Code(422, "The idempotency key was used with another request"),
     "idempotency_conflict": Code(409, "A request with this idempotency key is being accepted", True),
+    "unauthorized": Code(401, "A valid API key is needed"),
+    "forbidden": Code(403, "This is not permitted"),
+    "link_invalid": Code(403, "The link is not valid, or no longer"),
     "not_found": Code(404, "Not found"),
     "method_not_allowed": Code(405, "The method is not allowed here"),
     "wrong_state": Code(409, "The analysis is in another state"),
@@ -56,12 +59,16 @@ CODES: dict[str, Code] = {
     "unsupported_content_type": Code(415, "The content type is not supported"),
     "request_timeout": Code(408, "The body came too slowly", True),
     "range_not_satisfiable": Code(416, "The range lies outside the file"),
+    "rate_limited": Code(429, "Too many requests", True),
+    "too_many_active": Code(429, "Too many analyses are unfinished", True),
     # this service
     "internal": Code(500, "Internal error", True),
     "database_unavailable": Code(503, "The database is not reachable", True),
     "storage_unavailable": Code(503, "The file storage is not reachable", True),
     "timeout": Code(503, "The request took too long", True),
+    "busy": Code(503, "Too much is asked at once", True),
     "disk_full": Code(507, "The disk is nearly full", True),
+    "queue_full": Code(503, "The queue is full", True),
     "shutting_down": Code(503, "The service is stopping", True),
     # the media
     "media_empty": Code(None, "The file is empty"),
@@ -89,6 +96,7 @@ CODES: dict[str, Code] = {
     "budget_exceeded": Code(None, "It would cost more than allowed"),
     "stage_timeout": Code(None, "A stage took too long", True),
     "stage_memory": Code(None, "A stage needed more memory than allowed"),
+    "stage_crashed": Code(None, "A program died of this media, twice"),
     "stage_failed": Code(None, "A stage failed", True),
     "deadline": Code(None, "The analysis took too long", True),
     "poison": Code(None, "The worker died three times while running this"),
@@ -118,15 +126,24 @@ WARNINGS: dict[str, str] = {
 
 
 class MediaAnalysisError(Exception):
-    """`detail` is public: it names what was found and what to change, and never a secret or a path of this machine."""
+    """`detail` is public: it names what was found and what to change, and never a secret or a path of this machine.
+    `retry_after_seconds`: when the same may work, where that is known; for what was asked of others, their own wish."""
 
     default_code = "internal"
 
-    def __init__(self, detail: str, *, code: str | None = None, retryable: bool | None = None) -> None:
+    def __init__(
+        self,
+        detail: str,
+        *,
+        code: str | None = None,
+        retryable: bool | None = None,
+        retry_after_seconds: float | None = None,
+    ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.code = code or self.default_code
         self.retryable = CODES[self.code].retryable if retryable is None else retryable
+        self.retry_after_seconds = retry_after_seconds
 
 
 class RequestError(MediaAnalysisError):
@@ -144,20 +161,7 @@ class MediaError(MediaAnalysisError):
 
 
 class FetchError(MediaAnalysisError):
-    """`retry_after_seconds` is the server's own wish (429, 503), where it said one."""
-
     default_code = "fetch_failed"
-
-    def __init__(
-        self,
-        detail: str,
-        *,
-        code: str | None = None,
-        retryable: bool | None = None,
-        retry_after_seconds: float | None = None,
-    ) -> None:
-        super().__init__(detail, code=code, retryable=retryable)
-        self.retry_after_seconds = retry_after_seconds
 
 
 class ProviderError(MediaAnalysisError):
@@ -175,9 +179,8 @@ class ProviderError(MediaAnalysisError):
         retryable: bool | None = None,
         retry_after_seconds: float | None = None,
     ) -> None:
-        super().__init__(detail, code=code, retryable=retryable)
+        super().__init__(detail, code=code, retryable=retryable, retry_after_seconds=retry_after_seconds)
         self.provider = provider
-        self.retry_after_seconds = retry_after_seconds
 
 
 class ResourceError(MediaAnalysisError):
@@ -189,7 +192,22 @@ class BudgetError(MediaAnalysisError):
 
 
 class StoreError(MediaAnalysisError):
+    """`is_away`: the database cannot be reached or takes no writes, whatever it is asked. Not so where it was merely
+    busy, slow, or refused this statement."""
+
     default_code = "database_unavailable"
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        code: str | None = None,
+        retryable: bool | None = None,
+        retry_after_seconds: float | None = None,
+        is_away: bool = False,
+    ) -> None:
+        super().__init__(detail, code=code, retryable=retryable, retry_after_seconds=retry_after_seconds)
+        self.is_away = is_away
 
 
 class StaleJob(MediaAnalysisError):

@@ -41,6 +41,7 @@ TABLE = (
     Metric(Gauge, "queue_oldest_seconds", "Wait of the oldest due job", ("kind",)),
     Metric(Gauge, "pool_connections", "Database connections", ("state",)),
     Metric(Gauge, "database_up", "1 while the database answers"),
+    Metric(Gauge, "database_health", "1 for the state the database is in", ("state",)),
     Metric(Gauge, "disk_used_ratio", "Used share of the disk under the storage"),
     Metric(Gauge, "event_loop_lag_seconds", "Longest delay of the event loop since the last scrape"),
 )
@@ -66,6 +67,7 @@ class Metrics:
     queue_oldest_seconds: Gauge
     pool_connections: Gauge
     database_up: Gauge
+    database_health: Gauge
     disk_used_ratio: Gauge
     event_loop_lag_seconds: Gauge
 

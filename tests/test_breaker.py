@@ -59,3 +59,22 @@ def test_a_failed_trial_opens_it_again_for_the_whole_time() -> None:
     assert not breaker.allows()
     clock.now = 60
     assert breaker.allows()
+
+
+def test_it_may_be_tried_at_once_when_it_is_known_to_be_back() -> None:
+    breaker, _ = _opened()
+    breaker.try_now()
+    assert [breaker.allows() for _ in range(3)] == [True, True, False]
+    breaker.succeeded()
+    breaker.succeeded()
+    assert breaker.state is State.CLOSED
+    breaker.try_now()
+    assert breaker.state is State.CLOSED
+
+
+def test_a_trial_that_was_stopped_is_another_s() -> None:
+    breaker, clock = _opened()
+    clock.now = 30
+    assert [breaker.allows(), breaker.allows(), breaker.allows()] == [True, True, False]
+    breaker.abandoned()
+    assert breaker.allows()

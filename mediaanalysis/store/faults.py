@@ -15,21 +15,21 @@ import asyncpg
 from mediaanalysis.errors import StoreError
 
 _AWAY = (
-    OSError,  # TimeoutError too: of connecting, of a free connection, of a statement
+    OSError,  # but a statement's time-out, which says only that this one was slow
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
     asyncpg.ReadOnlySQLTransactionError,
-    asyncpg.TransactionRollbackError,  # deadlock, serialization
     asyncpg.TargetServerAttributeNotMatched,
     asyncpg.ConnectionDoesNotExistError,
     asyncpg.InternalClientError,  # the server said goodbye and the connection was used before its end was seen
 )
+_PASSING = (TimeoutError, asyncpg.TransactionRollbackError, asyncpg.QueryCanceledError)
+"""Slow, in each other's way (deadlock, serialization), called back: the next statement may do."""
 
-
-FAULTS = (*_AWAY, asyncpg.InterfaceError, asyncpg.PostgresError)
+FAULTS = (*_AWAY, *_PASSING, asyncpg.InterfaceError, asyncpg.PostgresError)
 """What is translated; anything else is a fault of our own and passes as it is."""
 
 
@@ -44,13 +44,15 @@ def translated() -> Iterator[None]:
 def translation(error: BaseException) -> StoreError:
     """One of `FAULTS` in our words; to be raised from it. The busiest paths catch for themselves: a `try` is free, a
     context manager is not."""
+    if isinstance(error, _PASSING):
+        return StoreError(f"the database did not do it this time ({_short(error)})")
     if isinstance(error, _AWAY):
-        return StoreError(f"the database is not reachable ({_short(error)})")
+        return StoreError(f"the database is not reachable ({_short(error)})", is_away=True)
     if isinstance(error, asyncpg.InterfaceError):
         # asyncpg says both "you may not do that" and "the connection is gone" by this class.
         gone = "closed" in str(error) or "closing" in str(error)
         code = "database_unavailable" if gone else "internal"
-        return StoreError(f"the database was not asked ({_short(error)})", code=code, retryable=gone)
+        return StoreError(f"the database was not asked ({_short(error)})", code=code, retryable=gone, is_away=gone)
     return StoreError(f"the database refused ({_short(error)})", code="internal", retryable=False)
 
 

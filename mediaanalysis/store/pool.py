@@ -3,37 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import socket
+import random
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
+from time import monotonic
 from types import TracebackType
 from typing import Any, Protocol, cast
 
 import asyncpg
-import msgspec
 
 from mediaanalysis import log
 from mediaanalysis.errors import StoreError
 from mediaanalysis.settings import Settings
-from mediaanalysis.store.faults import FAULTS, translated, translation
+from mediaanalysis.store.connecting import options, prepare
+from mediaanalysis.store.faults import FAULTS, answered_within, translated, translation
+from mediaanalysis.store.health import DatabaseHealth
 
-APPLICATION_NAME = "mediaanalysis"
 _CONNECT_RETRIES = 3
 _FIRST_PAUSE_SECONDS = 0.5
 
-_SERVER_SETTINGS = {
-    "application_name": APPLICATION_NAME,
-    "mediaanalysis.actor": APPLICATION_NAME,  # who the audit log names, where a statement does not say
-    "timezone": "UTC",
-    "jit": "off",
-    "idle_in_transaction_session_timeout": "10s",
-    # A client that vanished without a word must not keep its locks for the two hours of the system's defaults.
-    "client_connection_check_interval": "5s",
-    "tcp_keepalives_idle": "5",
-    "tcp_keepalives_interval": "2",
-    "tcp_keepalives_count": "3",
-}
-_UNANSWERED_MILLISECONDS = 10_000
+_LOOK_SECONDS = 0.5
+_TRIAL_SECONDS = 3.0
+_TRIALS = 3
 _RELEASE_SECONDS = 2.0
 """For a statement that was given up to be called back: then its connection leads nowhere, and is closed."""
 
@@ -89,48 +80,42 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
 
 
 class Pool:
-    """Runs each statement on a free connection. All raise StoreError."""
+    """Runs each statement on a free connection. All raise StoreError, at once while the database is offline."""
 
-    def __init__(self, pool: asyncpg.Pool, acquire_seconds: float) -> None:
+    def __init__(self, pool: asyncpg.Pool, acquire_seconds: float, health: DatabaseHealth) -> None:
         self._pool = pool
         self._acquire_seconds = acquire_seconds
+        self._health = health
 
     async def fetch(self, query: str, *args: Any) -> list[asyncpg.Record]:
-        connection = await self._take()
-        try:
-            return await connection.fetch(query, *args)
-        finally:
-            await self._give_back(connection)
+        return cast("list[asyncpg.Record]", await self._run("fetch", query, args))
 
     async def fetchrow(self, query: str, *args: Any) -> asyncpg.Record | None:
-        connection = await self._take()
-        try:
-            return await connection.fetchrow(query, *args)
-        finally:
-            await self._give_back(connection)
+        return await self._run("fetchrow", query, args)
 
     async def fetchval(self, query: str, *args: Any) -> Any:
-        connection = await self._take()
-        try:
-            return await connection.fetchval(query, *args)
-        finally:
-            await self._give_back(connection)
+        return await self._run("fetchval", query, args)
 
     async def execute(self, query: str, *args: Any) -> str:
-        connection = await self._take()
-        try:
-            return await connection.execute(query, *args)
-        finally:
-            await self._give_back(connection)
+        return cast("str", await self._run("execute", query, args))
 
     @asynccontextmanager
     async def acquire(self) -> AsyncIterator[Connection]:
         """A connection of one's own, for as long as the block lasts."""
-        connection = await self._take()
+        asked = self._health.ask()
         try:
-            yield connection
-        finally:
-            await self._give_back(connection)
+            connection = await self._take()
+            try:
+                yield connection
+            finally:
+                await self._give_back(connection)
+        except StoreError as error:
+            self._health.failed(asked, error)
+            raise
+        except BaseException:
+            self._health.given_up(asked)
+            raise
+        self._health.answered(asked)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -142,9 +127,30 @@ class Pool:
             except asyncpg.InterfaceError as error:  # lost meanwhile, so there is nothing to roll back
                 raise translation(error) from error
 
+    async def _run(self, verb: str, query: str, args: tuple[Any, ...]) -> Any:
+        asked, began = self._health.ask(), monotonic()
+        try:
+            connection = await self._take()
+            try:
+                answer = await getattr(connection, verb)(query, *args)
+            finally:
+                await self._give_back(connection)
+        except StoreError as error:
+            self._health.failed(asked, error)
+            raise
+        except BaseException:
+            self._health.given_up(asked, monotonic() - began)
+            raise
+        self._health.answered(asked)
+        return answer
+
     async def _take(self) -> Connection:
         try:
             return cast("Connection", await self._pool.acquire(timeout=self._acquire_seconds))
+        except TimeoutError as error:
+            if self.size - self.idle_size == self._pool.get_max_size():
+                raise StoreError(f"no database connection became free in {self._acquire_seconds:g} s") from None
+            raise StoreError("the database is not reachable (no connection in time)", is_away=True) from error
         except FAULTS as error:
             raise translation(error) from error
 
@@ -168,10 +174,11 @@ class Database:
 
     def __init__(self, connected: asyncpg.Pool, dsn: str, settings: Settings) -> None:
         self.dsn = dsn
-        self.pool = Pool(connected, settings.pool_acquire_seconds)
+        self.health = DatabaseHealth()
+        self.pool = Pool(connected, settings.pool_acquire_seconds, self.health)
         self._asyncpg = connected
         self._settings = settings
-        self._renewal = asyncio.create_task(self._renew())
+        self._chores = [asyncio.create_task(self._renew()), asyncio.create_task(self._mend())]
 
     @classmethod
     async def open(cls, settings: Settings, dsn: str | None = None) -> Database:
@@ -188,7 +195,8 @@ class Database:
         return cls(await _connected(dsn, settings), dsn, settings)
 
     async def aclose(self) -> None:
-        self._renewal.cancel()
+        for chore in self._chores:
+            chore.cancel()
         try:
             async with asyncio.timeout(self._settings.pool_acquire_seconds):
                 await self._asyncpg.close()
@@ -209,9 +217,16 @@ class Database:
 
     async def connect(self) -> Connection:
         """A connection beside the pool, to keep: for LISTEN and session locks. The caller closes it."""
+        try:
+            return await self._connect()
+        except StoreError as error:
+            self.health.missed(error)
+            raise
+
+    async def _connect(self) -> Connection:
         with translated():
-            connection = await asyncpg.connect(self.dsn, **_connecting(self._settings))
-            await _prepare(connection)
+            connection = await asyncpg.connect(self.dsn, **options(Connection, self._settings))
+            await prepare(connection)
         return cast("Connection", connection)
 
     async def _renew(self) -> None:
@@ -219,6 +234,29 @@ class Database:
         while True:
             await asyncio.sleep(self._settings.pool_lifetime_seconds)
             await self._asyncpg.expire_connections()
+
+    async def _mend(self) -> None:
+        """While the database is away, look every moment whether it is back: nobody waits for the breaker's time."""
+        while True:
+            await self.health.ill()
+            try:
+                await self._try()
+            except StoreError:
+                pass
+            except Exception:  # noqa: BLE001 - whatever it was, look again
+                _log.exception("database_trial_failed")
+            await asyncio.sleep(_LOOK_SECONDS * random.uniform(0.5, 1))  # noqa: S311
+
+    async def _try(self) -> None:
+        """One new connection first: it takes writes. Then the trials, on connections that are new as well."""
+        async with answered_within(_TRIAL_SECONDS):
+            connection = await self._connect()
+        connection.terminate()
+        await self._asyncpg.expire_connections()
+        self.health.restored()
+        for _ in range(_TRIALS):
+            async with answered_within(_TRIAL_SECONDS):
+                await self.pool.execute("select")
 
 
 async def _connected(dsn: str, settings: Settings) -> asyncpg.Pool:
@@ -228,42 +266,6 @@ async def _connected(dsn: str, settings: Settings) -> asyncpg.Pool:
             min_size=min(settings.pool_min, settings.pool_max),
             max_size=settings.pool_max,
             max_inactive_connection_lifetime=settings.pool_idle_seconds,
-            init=_prepare,
-            **_connecting(settings),
+            init=prepare,
+            **options(Connection, settings),
         )
-
-
-def _connecting(settings: Settings) -> dict[str, Any]:
-    return {
-        "connection_class": Connection,
-        "timeout": settings.database_connect_seconds,
-        "command_timeout": settings.database_command_seconds,
-        "server_settings": _SERVER_SETTINGS,
-        "target_session_attrs": "read-write",
-        "statement_cache_size": 500,
-        "max_cached_statement_lifetime": 0,
-    }
-
-
-async def _prepare(connection: Connection) -> None:
-    _hang_up_on_silence(connection)
-    await connection.set_type_codec(
-        "jsonb",
-        schema="pg_catalog",
-        encoder=lambda value: b"\x01" + msgspec.json.encode(value),
-        decoder=lambda data: msgspec.json.decode(data[1:]),
-        format="binary",
-    )
-
-
-def _hang_up_on_silence(connection: Connection) -> None:
-    """A half-open connection fails within seconds, not when the statement's time is up. asyncpg lacks the setting."""
-    peer = connection._transport.get_extra_info("socket")  # noqa: SLF001
-    if peer is None or peer.family == socket.AF_UNIX:
-        return
-    with suppress(OSError, AttributeError):  # not every system has every option
-        peer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 5)
-        peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 2)
-        peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
-        peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNANSWERED_MILLISECONDS)

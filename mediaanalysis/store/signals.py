@@ -24,6 +24,8 @@ CHANGED = "mediaanalysis_changed"
 """An analysis changed. Payload: its id."""
 CANCEL = "mediaanalysis_cancel"
 """A running job is to be stopped. Payload: job id, blank, fence."""
+KEYS = "mediaanalysis_keys"
+"""API keys changed. No payload."""
 
 Listener = Callable[[str], None]
 Greeter = Callable[[Connection], Awaitable[None]]
@@ -41,7 +43,7 @@ class Signals:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._listeners: dict[str, list[Listener]] = {JOBS: [], CHANGED: [], CANCEL: []}
+        self._listeners: dict[str, list[Listener]] = {JOBS: [], CHANGED: [], CANCEL: [], KEYS: []}
         self._greeters: list[Greeter] = []
         self._connection: Connection | None = None
         self._lost = asyncio.Event()
@@ -95,8 +97,10 @@ class Signals:
         while True:
             await self._watch()
             _log.warning("signals_lost")
+            self._database.health.hears(False)
             await self._disconnect()
             await self._reconnect()
+            self._database.health.hears(True)
             _log.info("signals_restored")
 
     async def _watch(self) -> None:

@@ -6,6 +6,7 @@ an RFC 6901 pointer into the body, or, for `bad_parameter`, into the query param
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import msgspec
@@ -67,7 +68,7 @@ def respond(error: MediaAnalysisError, request_id: str, *, body_unread: bool = F
     if isinstance(error, Refusal):
         headers.update(error.headers)
     if error.retryable and found.status in _RETRY_STATUSES:
-        headers["retry-after"] = str(RETRY_AFTER_SECONDS)
+        headers["retry-after"] = str(math.ceil(error.retry_after_seconds or RETRY_AFTER_SECONDS))
     if body_unread:
         headers["connection"] = "close"
     return Response(

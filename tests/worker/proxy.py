@@ -8,12 +8,15 @@ from pathlib import Path
 
 
 class Proxy:
-    """Forwards TCP to a UNIX socket. `go_silent`: what is connected stays connected and hears nothing any more."""
+    """Forwards TCP to a UNIX socket. `go_silent`: what is connected stays connected and hears nothing any more.
+    `cut`: what is connected is reset, and nobody else gets through until `restore`."""
 
     def __init__(self, target: Path) -> None:
         self._target = target
         self._silent: set[asyncio.Event] = set()
         self._pumps: set[asyncio.Task[None]] = set()
+        self._writers: set[StreamWriter] = set()
+        self._is_cut = False
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> Proxy:
@@ -37,7 +40,19 @@ class Proxy:
         for flag in self._silent:
             flag.set()
 
+    def cut(self) -> None:
+        self._is_cut = True
+        for writer in self._writers:
+            writer.transport.abort()
+
+    def restore(self) -> None:
+        self._is_cut = False
+
     async def _serve(self, reader: StreamReader, writer: StreamWriter) -> None:
+        if self._is_cut:
+            writer.transport.abort()
+            return
+        self._writers.add(writer)
         task = asyncio.current_task()
         assert task is not None
         self._pumps.add(task)
@@ -51,6 +66,7 @@ class Proxy:
         except* ConnectionError:
             pass
         finally:
+            self._writers.discard(writer)
             self._silent.discard(silent)
             self._pumps.discard(task)
             for end in (writer, far_writer):

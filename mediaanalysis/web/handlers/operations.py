@@ -9,10 +9,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mediaanalysis import __version__
-from mediaanalysis.errors import MediaAnalysisError
+from mediaanalysis.errors import MediaAnalysisError, StoreError
 from mediaanalysis.services import Services
 from mediaanalysis.storage.disk import DiskState
 from mediaanalysis.store import operations
+from mediaanalysis.store.health import DatabaseHealth, Health
 from mediaanalysis.web.description import openapi
 from mediaanalysis.web.edge import Edge
 from mediaanalysis.web.responses import answers
@@ -60,8 +61,20 @@ async def _checked(check: Check, edge: Edge) -> PartHealth:
 
 
 async def _database(edge: Edge) -> PartHealth:
-    writable = await operations.ping(edge.services.database.pool)
-    return PartHealth("ok", "answers") if writable else PartHealth("failed", "is read-only")
+    """As it was found lately (`DatabaseHealth`), and whether it answers now."""
+    database = edge.services.database
+    try:
+        writable = await operations.ping(database.pool)
+    except StoreError as error:
+        return PartHealth("failed", f"{database.health.state}: {error.detail}")
+    if not writable:
+        return PartHealth("failed", f"{Health.DEGRADED}: it takes no writes")
+    state = database.health.state
+    return PartHealth("ok", state) if state is Health.AVAILABLE else PartHealth("warning", _why(database.health))
+
+
+def _why(health: DatabaseHealth) -> str:
+    return f"{health.state}: {health.trouble}"
 
 
 async def _queue(edge: Edge) -> PartHealth:
@@ -109,6 +122,8 @@ async def _observe(services: Services) -> None:
     """Set the gauges that say how things are, not what was counted. The queue's are missing while nobody can know."""
     gauges, pool = services.metrics, services.database.pool
     gauges.disk_used_ratio.set(services.storage.disk_usage().fraction)
+    for state in Health:
+        gauges.database_health.labels(state).set(state is services.database.health.state)
     gauges.pool_connections.labels("idle").set(pool.idle_size)
     gauges.pool_connections.labels("used").set(pool.size - pool.idle_size)
     gauges.queue_jobs.clear()
