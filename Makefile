@@ -6,7 +6,10 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/python -m mediaanalysis
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint deploy/constraints.txt
 
-.PHONY: help serve worker migrate rollback psql test check format bench chaos ffmpeg clean
+FUZZ = 5000
+FUZZ_SEED = $(shell date +%s)
+
+.PHONY: help serve worker migrate rollback psql test check format bench chaos fuzz ffmpeg clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name about; do printf '  make %-9s %s\n' "$$name" "$$about"; done
@@ -27,7 +30,7 @@ psql: $(VENV)/.runtime ## Open psql on the database
 	@$(RUN) psql
 
 test: check ffmpeg ## Check, and run the tests on a real PostgreSQL and ffmpeg
-	$(BIN)/pytest -n 2 --dist loadgroup --cov --cov-report=term --cov-fail-under=90 -m "not slow"
+	$(BIN)/pytest -n 2 --dist loadgroup --cov --cov-report=term --cov-fail-under=90 -m "not slow and not fuzz"
 
 check: $(VENV)/.development ## Format, lint, types and layers
 	$(BIN)/ruff format --check --quiet .
@@ -44,6 +47,9 @@ bench: $(VENV)/.development ffmpeg ## Measure, against floors and peers side by 
 
 chaos: $(VENV)/.development ffmpeg ## The long runs of kills, freezes, restarts and failing vendors
 	$(BIN)/pytest -m slow tests/worker tests/analysis
+
+fuzz: $(VENV)/.development ffmpeg ## Long random runs, from a new seed (PARTS=tests/fuzz FUZZ=1 FUZZ_SEED=4711: a part, one again)
+	@seed=$(FUZZ_SEED); echo "FUZZ=$(FUZZ) FUZZ_SEED=$$seed"; FUZZ=$(FUZZ) FUZZ_SEED=$$seed $(BIN)/pytest -m fuzz $(PARTS)
 
 ffmpeg:
 	@sh deploy/ffmpeg.sh
