@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from mediaanalysis import __version__, log, settings
-from mediaanalysis.commands import analyze, doctor, migrate, psql, serve, sweep, worker
+from mediaanalysis.commands import analyze, doctor, keys, migrate, psql, serve, sweep, worker
 from mediaanalysis.errors import MediaAnalysisError
 
 COMMANDS = {
@@ -19,6 +19,7 @@ COMMANDS = {
     "worker": worker,
     "migrate": migrate,
     "analyze": analyze,
+    "keys": keys,
     "sweep": sweep,
     "doctor": doctor,
     "psql": psql,

@@ -29,6 +29,7 @@ from mediaanalysis.store import embedded, lanes, provider_turns
 from mediaanalysis.store.pool import Database
 from mediaanalysis.store.signals import Signals
 from mediaanalysis.structs.jobs import Job
+from mediaanalysis.web.access.keyring import Access
 from mediaanalysis.web.routes import application
 from mediaanalysis.web.server import Server
 from mediaanalysis.worker import Handler, Worker
@@ -59,7 +60,8 @@ async def open_services(
     """
     async with AsyncExitStack() as stack:
         metrics = Metrics()
-        sandbox = await asyncio.to_thread(Sandbox, settings.cpu_slots)
+        storage = Storage.open(settings.storage_url, settings.data_dir)
+        sandbox = await asyncio.to_thread(Sandbox, settings.cpu_slots, work=(storage.work_folder,))
         database = await stack.enter_async_context(await Database.open(settings, dsn))
         lag = asyncio.create_task(watch_event_loop(metrics))
         stack.callback(lag.cancel)
@@ -70,7 +72,7 @@ async def open_services(
             metrics=metrics,
             database=database,
             signals=await stack.enter_async_context(await Signals.open(database)),
-            storage=Storage.open(settings.storage_url, settings.data_dir),
+            storage=storage,
             sandbox=sandbox,
             models=await _models(stack, sandbox, settings),
             downloader=downloader,
@@ -129,7 +131,12 @@ async def _sweep(services: Services) -> None:
 
 
 async def serve(
-    settings: Settings, dsn: str, listener: socket.socket, vendors: Vendors | None, greet: Callable[[], None]
+    settings: Settings,
+    dsn: str,
+    listener: socket.socket,
+    vendors: Vendors | None,
+    access: Access,
+    greet: Callable[[], None],
 ) -> None:
     """Serve until a signal: stop taking requests and claiming jobs together, let both end, close in order.
 
@@ -139,7 +146,7 @@ async def serve(
         collect_seldom()
         greet()
         worker = worker_for(services) if settings.worker_slots else None
-        server = Server(application(services, worker.health if worker else None))
+        server = Server(application(services, access, worker.health if worker else None))
         _stop_on_signal(server.stop, *([worker.stop] if worker else []))
         async with asyncio.TaskGroup() as group:
             if worker:
@@ -165,7 +172,7 @@ async def in_process(
         worker = worker_for(services)
         running = asyncio.create_task(worker.run())
         try:
-            yield application(services, worker.health)
+            yield application(services, Access.LOCAL, worker.health)
         finally:
             worker.stop()
             await running

@@ -43,6 +43,7 @@ def _data_dir() -> Path:
 
 
 Count = Annotated[int, Meta(ge=1)]
+Limit = Annotated[int, Meta(ge=0)]
 Seconds = Annotated[float, Meta(gt=0)]
 
 
@@ -69,6 +70,24 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     listen_host: Annotated[str, Variable("LISTEN_HOST", "address to serve on")] = "127.0.0.1"
     listen_port: Annotated[int, Meta(ge=0, le=65535), Variable("LISTEN_PORT", "port to serve on")] = 8000
+    api_key: Annotated[str | None, Variable("API_KEY", "key that `analyze` sends to a server", True)] = None
+    allow_without_keys: Annotated[
+        bool, Variable("ALLOW_WITHOUT_KEYS", "serve others than this machine although no key is asked for")
+    ] = False
+
+    submits_per_minute: Annotated[
+        Limit, Variable("SUBMITS_PER_MINUTE", "analyses an owner of keys may submit in a minute; 0: no limit")
+    ] = 600
+    polls_per_minute: Annotated[
+        Limit, Variable("POLLS_PER_MINUTE", "other requests an owner may make in a minute; 0: no limit")
+    ] = 6000
+    upload_bytes_per_minute: Annotated[
+        Limit, Variable("UPLOAD_BYTES_PER_MINUTE", "bytes an owner may upload in a minute; 0: no limit")
+    ] = 16 * GIB
+    max_active: Annotated[Limit, Variable("MAX_ACTIVE", "unfinished analyses an owner may have; 0: no limit")] = 1000
+    queue_max_jobs: Annotated[
+        Limit, Variable("QUEUE_MAX_JOBS", "refuse submissions while so many jobs wait; 0: no limit")
+    ] = 100_000
 
     worker_slots: Annotated[
         int, Meta(ge=0, le=1000), Variable("WORKER_SLOTS", "jobs at once in this process; 0: none")

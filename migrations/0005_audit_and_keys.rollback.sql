@@ -1,12 +1,15 @@
 drop trigger audit_insert on media_files;
 drop trigger audit_update on media_files;
 drop trigger audit_delete on media_files;
+drop trigger audit_truncate on media_files;
 drop trigger audit_insert on media_analysis_requests;
 drop trigger audit_update on media_analysis_requests;
 drop trigger audit_delete on media_analysis_requests;
+drop trigger audit_truncate on media_analysis_requests;
 drop table audit_log;
 drop table idempotency_keys;
 drop table api_keys;
+drop function notify_keys();
 drop function refuse_change();
 drop function audit_changes();
 drop type audit_action;

@@ -8,8 +8,10 @@ create table api_keys (
     key_hash             char(64) not null unique,
     prefix               text not null,
     scopes               text[] not null default '{read,write}',
-    requests_per_minute  integer,
-    analyses_per_day     integer,
+    submits_per_minute   integer,
+    polls_per_minute     integer,
+    upload_bytes_per_minute bigint,
+    max_active           integer,
     created_at           timestamptz not null default now(),
     last_used_at         timestamptz,
     expires_at           timestamptz,
@@ -18,7 +20,7 @@ create table api_keys (
     constraint name_not_empty check (name <> ''),
     constraint key_hash_is_sha256 check (key_hash ~ '^[0-9a-f]{64}$'),
     constraint scopes_are_known check (scopes <@ '{read,write,admin}' and cardinality(scopes) > 0),
-    constraint limits_positive check (requests_per_minute > 0 and analyses_per_day > 0)
+    constraint limits_not_negative check (least(submits_per_minute, polls_per_minute, upload_bytes_per_minute, max_active) >= 0)
 );
 
 comment on table api_keys is 'API keys. The key itself is shown once, when it is made, and kept nowhere.';
@@ -28,8 +30,10 @@ comment on column api_keys.owner_id is 'The principal it stands for: owner of th
 comment on column api_keys.key_hash is 'SHA-256 (hex) of the key.';
 comment on column api_keys.prefix is 'First characters of the key, to recognise it in lists.';
 comment on column api_keys.scopes is 'What it allows: read, write, admin.';
-comment on column api_keys.requests_per_minute is 'Limit of requests; null: the service''s own.';
-comment on column api_keys.analyses_per_day is 'Limit of analyses; null: the service''s own.';
+comment on column api_keys.submits_per_minute is 'Analyses its owner may submit in a minute; null: the service''s own limit, 0: none.';
+comment on column api_keys.polls_per_minute is 'Other requests its owner may make in a minute; null: the service''s own limit, 0: none.';
+comment on column api_keys.upload_bytes_per_minute is 'Bytes its owner may upload in a minute; null: the service''s own limit, 0: none.';
+comment on column api_keys.max_active is 'Unfinished analyses its owner may have; null: the service''s own limit, 0: none.';
 comment on column api_keys.created_at is 'When it was made.';
 comment on column api_keys.last_used_at is 'When it was last used, to the minute.';
 comment on column api_keys.expires_at is 'When it stops working by itself; null: never.';
@@ -37,6 +41,20 @@ comment on column api_keys.revoked_at is 'When it was withdrawn.';
 
 create index api_keys_owner on api_keys (owner_id);
 comment on index api_keys_owner is 'Keys of a principal.';
+
+create function notify_keys() returns trigger language plpgsql as $$
+begin
+    perform pg_notify('mediaanalysis_keys', '');
+    return null;
+end $$;
+comment on function notify_keys() is 'Tells every process to read the keys again.';
+
+-- Not for last_used_at, which tells nobody anything new.
+create trigger notify_keys
+    after insert or delete or truncate or update of name, owner_id, key_hash, scopes, submits_per_minute, polls_per_minute,
+        upload_bytes_per_minute, max_active, expires_at, revoked_at on api_keys
+    for each statement execute function notify_keys();
+comment on trigger notify_keys on api_keys is 'A key that was withdrawn is refused at once, whoever withdrew it.';
 
 create table idempotency_keys (
     owner_id     uuid not null,
@@ -77,15 +95,15 @@ create table audit_log (
     created_at    timestamptz not null default now()
 );
 
-comment on table audit_log is 'Every change of analyses, files and keys, written by triggers. Append-only: update and delete raise.';
+comment on table audit_log is 'Every change of analyses, files and keys, written by triggers. Append-only: update, delete and truncate raise.';
 comment on column audit_log.id is 'Order of writing.';
 comment on column audit_log.table_name is 'Table of the row.';
 comment on column audit_log.record_id is 'Id of the row.';
 comment on column audit_log.action is 'What was done.';
-comment on column audit_log.old_values is 'Update: the columns that changed, before. Delete: the whole row.';
+comment on column audit_log.old_values is 'Update: the columns that changed, before (*** for a secret). Delete: the whole row.';
 comment on column audit_log.new_values is 'Update: the columns that changed, after. Insert: the whole row.';
-comment on column audit_log.performed_by is 'Who: setting mediaanalysis.actor of the transaction, else the database user.';
-comment on column audit_log.ip_address is 'From where: setting mediaanalysis.address of the transaction.';
+comment on column audit_log.performed_by is 'Who: a client''s key, mediaanalysis (the service by itself), or the database user who logged in.';
+comment on column audit_log.ip_address is 'From where: the client''s address, or that of a database connection; null: the service, or a socket.';
 comment on column audit_log.created_at is 'When the transaction began.';
 
 create index audit_record on audit_log (record_id);
@@ -93,38 +111,56 @@ comment on index audit_record is 'History of one row.';
 create index audit_created on audit_log using brin (created_at);
 comment on index audit_created is 'What happened in a span of time; a few pages, however long the log.';
 
-create function audit_changes() returns trigger language plpgsql as $$
+-- Runs as its owner: whoever may change a row writes the log with it, and may write it in no other way. Names are
+-- qualified and the path is closed, so that nobody's own table stands in for the log.
+create function audit_changes() returns trigger language plpgsql
+security definer set search_path = pg_catalog, pg_temp as $$
 declare
-    actor    text  := coalesce(nullif(current_setting('mediaanalysis.actor', true), ''), current_user);
-    address  inet  := nullif(current_setting('mediaanalysis.address', true), '');
-    -- One statement may write for many clients: record id -> [actor, address].
-    authors  jsonb := nullif(current_setting('mediaanalysis.authors', true), '');
-    -- Secret: of no use in a record of what happened.
-    hidden   text := 'key_hash';
+    named    text  := nullif(current_setting('mediaanalysis.actor', true), '');
+    origin   inet  := nullif(current_setting('mediaanalysis.address', true), '');
+    -- Who changes rows by hand says nothing: the user who logged in, from where.
+    actor    text  := coalesce(named, session_user);
+    address  inet  := case when named is null and origin is null then inet_client_addr() else origin end;
+    -- One statement may write for many clients: analysis or record id -> [actor, address].
+    authors  jsonb := coalesce(nullif(current_setting('mediaanalysis.authors', true), ''), '{}');
+    -- That it changed is told, what it is never.
+    secret   text[] := '{key_hash}';
+    -- What the service notes while it works is no change by itself. By hand it is.
+    passing  text[] := case when named is null then '{}' else '{last_used_at,progress,stage,updated_at}' end;
 begin
     if tg_op = 'INSERT' then
-        insert into audit_log (table_name, record_id, action, new_values, performed_by, ip_address)
-        select tg_table_name, n.id, 'insert', to_jsonb(n) - hidden,
-               coalesce(authors -> n.id::text ->> 0, actor), coalesce((authors -> n.id::text ->> 1)::inet, address)
-          from new_rows n;
+        insert into public.audit_log (table_name, record_id, action, new_values, performed_by, ip_address)
+        select tg_table_name, n.id, 'insert', row.whole - secret,
+               coalesce(author.pair ->> 0, actor), case when author.pair is null then address else (author.pair ->> 1)::inet end
+          from new_rows n
+         cross join lateral (select to_jsonb(n) as whole offset 0) row
+         cross join lateral (select coalesce(authors -> n.id::text, authors -> (row.whole ->> 'request_id')) as pair offset 0) author;
     elsif tg_op = 'UPDATE' then
-        insert into audit_log (table_name, record_id, action, old_values, new_values, performed_by, ip_address)
-        select tg_table_name, n.id, 'update', changed.before, changed.after, actor, address
+        insert into public.audit_log (table_name, record_id, action, old_values, new_values, performed_by, ip_address)
+        select tg_table_name, n.id, 'update', changed.before, changed.after,
+               coalesce(authors -> n.id::text ->> 0, actor),
+               case when authors ? n.id::text then (authors -> n.id::text ->> 1)::inet else address end
           from new_rows n
           join old_rows o on o.id = n.id
          cross join lateral (
-               select jsonb_object_agg(was.key, was.value) as before, jsonb_object_agg(was.key, now.value) as after
-                 from jsonb_each(to_jsonb(o) - hidden) was
-                 join jsonb_each(to_jsonb(n) - hidden) now on now.key = was.key and now.value <> was.value) changed
-         where changed.before is not null;
+               select jsonb_object_agg(was.key, case when was.key = any(secret) then '"***"' else was.value end) as before,
+                      jsonb_object_agg(was.key, case when was.key = any(secret) then '"***"' else now.value end) as after,
+                      bool_or(was.key <> all(passing)) as matters
+                 from jsonb_each(to_jsonb(o)) was
+                 join jsonb_each(to_jsonb(n)) now on now.key = was.key and now.value <> was.value) changed
+         where changed.matters;
     else
-        insert into audit_log (table_name, record_id, action, old_values, performed_by, ip_address)
-        select tg_table_name, o.id, 'delete', to_jsonb(o) - hidden, actor, address
+        insert into public.audit_log (table_name, record_id, action, old_values, performed_by, ip_address)
+        select tg_table_name, o.id, 'delete', to_jsonb(o) - secret, actor, address
           from old_rows o;
     end if;
     return null;
 end $$;
-comment on function audit_changes() is 'Writes audit_log for a whole statement at once. Actor and address: settings mediaanalysis.actor and .address, or .authors by record.';
+-- A trigger of one's own, on a table of one's own, would write whatever one likes. Triggers that are there need no grant.
+revoke execute on function audit_changes() from public;
+comment on function audit_changes() is
+    'Writes audit_log for a whole statement at once. Actor and address: settings mediaanalysis.actor and .address, or '
+    '.authors by record; where none is set, the user who logged in and the address of the connection.';
 
 create trigger audit_insert after insert on media_analysis_requests
     referencing new table as new_rows for each statement execute function audit_changes();
@@ -149,10 +185,15 @@ create trigger audit_delete after delete on api_keys
 
 create function refuse_change() returns trigger language plpgsql as $$
 begin
-    raise exception '% is append-only', tg_table_name using errcode = 'insufficient_privilege';
+    raise exception '% of % is refused', lower(tg_op), tg_table_name using
+        errcode = 'insufficient_privilege', hint = 'What is written in the audit log stays; rows that it follows are deleted, not truncated.';
 end $$;
-comment on function refuse_change() is 'Raises: what is written stays.';
+comment on function refuse_change() is 'Raises: this would lose what happened.';
 
 create trigger append_only before update or delete or truncate on audit_log
     for each statement execute function refuse_change();
 comment on trigger append_only on audit_log is 'What is written stays.';
+
+create trigger audit_truncate before truncate on media_analysis_requests for each statement execute function refuse_change();
+create trigger audit_truncate before truncate on media_files for each statement execute function refuse_change();
+create trigger audit_truncate before truncate on api_keys for each statement execute function refuse_change();

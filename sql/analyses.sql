@@ -5,18 +5,21 @@
 
 -- name: accept
 -- Accept requests that arrived together: analysis, uploaded file, idempotency key and job, each request for itself.
--- Row for each, by position: accepted, replayed (same key, same request), mismatch (same key, another request),
--- conflict (same key, being accepted elsewhere at this moment) or source_missing.
+-- Row for each, by position: accepted, replayed (same key, same request), reused (the same question is under way),
+-- mismatch (same key, another request), conflict (same key, being accepted elsewhere at this moment), source_missing,
+-- rate_limited or too_many_active (with seconds until it may do; and what is left of the owner's rate).
 -- $1 requests jsonb
 with request as materialized (
     select item.*, source.id is not null or item.source_analysis_id is null as has_source
     from rows from (jsonb_to_recordset($1) as (
         id uuid, correlation_id uuid, owner_id uuid, source_analysis_id uuid, media_url text, original_filename text,
         prompt text, prompt_hash text, media_type media_type_enum, priority integer, config jsonb, options jsonb,
-        metadata jsonb, callback_url text, key text, fingerprint text, actor text, address text, original jsonb
+        metadata jsonb, callback_url text, key text, fingerprint text, actor text, address text, original jsonb,
+        submits_per_minute bigint, max_active bigint
     )) with ordinality as item (
         id, correlation_id, owner_id, source_analysis_id, media_url, original_filename, prompt, prompt_hash, media_type,
-        priority, config, options, metadata, callback_url, key, fingerprint, actor, address, original, position
+        priority, config, options, metadata, callback_url, key, fingerprint, actor, address, original,
+        submits_per_minute, max_active, position
     )
     left join media_analysis_requests source
            on source.id = item.source_analysis_id and source.owner_id = item.owner_id and source.status <> 'deleted'
@@ -25,22 +28,43 @@ with request as materialized (
     from idempotency_keys stored
     join request using (owner_id, key)
     where stored.expires_at > now()
+), alike as materialized (
+    -- Of those that would share an analysis the first makes one, unless there is one. In the order of the questions, and
+    -- before owners are counted: batches of two processes wait for each other, never in a circle.
+    select position, first_value(id) over same as leader_id, coalesce(unfinished, first_value(id) over same) as analysis_id
+    from (select position, id, owner_id, prompt_hash, find_unfinished(owner_id, prompt_hash) as unfinished
+          from (select * from request
+                where key is null and has_source and options @> '{"reuse": true}' order by owner_id, prompt_hash) asked) found
+    window same as (partition by owner_id, prompt_hash order by position)
+), candidate as materialized (
+    select request.*, row_number() over (partition by owner_id order by position) as turn
+    from request
+    left join known using (owner_id, key)
+    left join alike using (position)
+    where has_source and known.key is null and (alike.position is null or alike.analysis_id = request.id)
+), admission as materialized (
+    select asking.owner_id, admitted, refusal, remaining, wait_seconds
+    from (select owner_id, count(*) as requests, min(submits_per_minute) as per_minute, min(max_active) as max_active
+          from candidate where submits_per_minute > 0 or max_active > 0
+          group by owner_id order by owner_id) asking
+    cross join lateral admit(owner_id, requests, per_minute, asking.max_active)
 ), claimed as (
-    -- In the order of the keys: batches of two processes that share keys wait for each other, never in a circle.
+    -- In the order of the keys, for the same reason.
     insert into idempotency_keys (owner_id, key, fingerprint, analysis_id)
     select distinct on (owner_id, key) owner_id, key, fingerprint, id
-    from request
-    where key is not null and has_source
+    from candidate left join admission using (owner_id)
+    where key is not null and (admitted is null or turn <= admitted)
     order by owner_id, key, position
     on conflict (owner_id, key) do update
        set fingerprint = excluded.fingerprint, analysis_id = excluded.analysis_id, expires_at = excluded.expires_at
      where idempotency_keys.expires_at <= now()
     returning owner_id, key, fingerprint, analysis_id
 ), fresh as materialized (
-    select request.*
-    from request
-    left join claimed on claimed.analysis_id = request.id
-    where has_source and (request.key is null or claimed.analysis_id is not null)
+    select candidate.*
+    from candidate
+    left join admission using (owner_id)
+    left join claimed on claimed.analysis_id = candidate.id
+    where (candidate.key is null or claimed.analysis_id is not null) and (admitted is null or turn <= admitted)
 ), author as materialized (
     -- For the audit trigger, which runs when this statement ends.
     select set_config('mediaanalysis.authors', jsonb_object_agg(id, jsonb_build_array(actor, address))::text, true)
@@ -73,11 +97,17 @@ select case
            when not has_source then 'source_missing'
            when holder.fingerprint = request.fingerprint then 'replayed'
            when holder.fingerprint is not null then 'mismatch'
+           when alike.analysis_id <> request.id and (leader.id is not null or leader_id <> alike.analysis_id) then 'reused'
+           when refusal is not null then refusal
            else 'conflict'
        end as outcome,
-       coalesce(accepted.id, holder.analysis_id) as analysis_id
+       coalesce(accepted.id, holder.analysis_id, alike.analysis_id) as analysis_id,
+       remaining, coalesce(wait_seconds, 0) as wait_seconds
 from request
 left join accepted on accepted.id = request.id
+left join alike using (position)
+left join accepted leader on leader.id = alike.leader_id
+left join admission on admission.owner_id = request.owner_id
 left join lateral (
     select fingerprint, analysis_id from claimed where claimed.owner_id = request.owner_id and claimed.key = request.key
     union all
@@ -165,7 +195,8 @@ with author as materialized (
 ), told as (
     -- By the state that was locked: the row as this statement first saw it may not have been claimed yet.
     update processing_jobs
-       set cancel_requested_at = coalesce(cancel_requested_at, now())
+       set cancel_requested_at = coalesce(cancel_requested_at, now()),
+           cancel_requested_by = coalesce(cancel_requested_by, jsonb_build_array($3, $4))
       from job, analysis
      where processing_jobs.id = job.id and job.state = 'running' and analysis.status in ('pending', 'processing')
     returning pg_notify('mediaanalysis_cancel', processing_jobs.id || ' ' || processing_jobs.fence)
@@ -215,20 +246,25 @@ with author as materialized (
 select case when moved then 'moved' when status = 'deleted' then 'gone' else 'deleted' end as outcome from analysis;
 
 -- name: retry
--- Run a failed or cancelled analysis again, from the stage that was not finished. Row: `retried`, `wrong_state`, or
--- `exhausted` after ten times; none where the owner has no such analysis.
--- $1 analysis_id uuid, $2 owner_id uuid, $3 actor text, $4 address text
+-- Run a failed or cancelled analysis again, from the stage that was not finished. Row: `retried`, `wrong_state`,
+-- `exhausted` after ten times, or why the owner's limits forbid it; none where the owner has no such analysis.
+-- $1 analysis_id uuid, $2 owner_id uuid, $3 actor text, $4 address text, $5 limits jsonb
 with author as materialized (
     select set_config('mediaanalysis.actor', $3, true), set_config('mediaanalysis.address', $4, true)
 ), analysis as materialized (
     select id, status, retry_count from media_analysis_requests where id = $1 and owner_id = $2 for no key update
+), admission as materialized (
+    select admitted, refusal
+    from analysis
+    cross join jsonb_to_record($5) as limits (submits_per_minute bigint, max_active bigint)
+    cross join lateral admit($2, 1, submits_per_minute, limits.max_active)
+    where status in ('failed', 'cancelled') and retry_count < 10
 ), again as (
     update media_analysis_requests
        set status = 'pending', progress = 0, stage = null, error_code = null, error_message = null,
            retry_count = media_analysis_requests.retry_count + 1, started_at = null, completed_at = null, updated_at = now()
-      from analysis, author
-     where media_analysis_requests.id = analysis.id
-       and analysis.status in ('failed', 'cancelled') and analysis.retry_count < 10
+      from analysis, author, admission
+     where media_analysis_requests.id = analysis.id and admitted > 0
     returning media_analysis_requests.id, owner_id, priority
 ), enqueued as (
     insert into processing_jobs (kind, request_id, owner_id, priority, run_at, sort_key)
@@ -238,8 +274,9 @@ with author as materialized (
 )
 select case
            when exists (select from again) then 'retried'
+           when refusal is not null then refusal
            when status in ('failed', 'cancelled') then 'exhausted'
            else 'wrong_state'
        end as outcome
-from analysis cross join (select count(*) from woken) as once
+from analysis left join admission on true cross join (select count(*) from woken) as once
 where status <> 'deleted';

@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     server = arguments.server or _running_server(settings)
     with ending_on_sigterm():
         if server:
-            return uvloop.run(_through(server, arguments))
+            return uvloop.run(_through(server, settings.api_key, arguments))
         ffmpeg.require()
         log.configure(style=settings.log_format, level=_quieter(settings.log_level))
         with database_url(settings) as dsn:
@@ -71,8 +71,9 @@ def _running_server(settings: Settings) -> str | None:
         return None
 
 
-async def _through(server: str, arguments: argparse.Namespace) -> int:
-    async with httpx.AsyncClient(base_url=server, timeout=60, trust_env=False) as client:
+async def _through(server: str, key: str | None, arguments: argparse.Namespace) -> int:
+    headers = {"authorization": f"Bearer {key}"} if key else {}
+    async with httpx.AsyncClient(base_url=server, headers=headers, timeout=60, trust_env=False) as client:
         return await _analyze(client, arguments)
 
 
@@ -159,6 +160,10 @@ async def _call(client: httpx.AsyncClient, method: str, path: str, **request: An
     """One request. A problem answer is raised as the error it describes."""
     answer = await client.request(method, path, **request)
     if answer.is_error:
+        if answer.status_code == httpx.codes.UNAUTHORIZED:
+            raise ConfigurationError(
+                f"{client.base_url} asks for a valid key: set API_KEY (`mediaanalysis keys create`)"
+            )
         problem = answer.json() if "json" in answer.headers.get("content-type", "") else {}
         raise MediaAnalysisError(problem.get("detail") or f"the server answered {answer.status_code}")
     return answer

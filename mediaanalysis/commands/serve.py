@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import argparse
 import socket
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 import msgspec
 import uvloop
 
-from mediaanalysis import __version__, migrate
+from mediaanalysis import __version__, log, migrate
 from mediaanalysis.app import database_url, serve
+from mediaanalysis.commands import keys
 from mediaanalysis.commands.signals import ending_on_sigterm
 from mediaanalysis.errors import ConfigurationError
 from mediaanalysis.media import ffmpeg
 from mediaanalysis.providers import credentials
 from mediaanalysis.settings import Settings
+from mediaanalysis.web.access.keyring import Access
 
 HELP = "Serve HTTP, and run jobs in the same process (WORKER_SLOTS; 0: none)."
+
+_log = log.get("serve")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,9 +38,36 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
         if arguments.migrate:
             migrate.apply(dsn)
         migrate.require(dsn)
-        greeting = _greeting(settings, listener)
-        uvloop.run(serve(settings, dsn, listener, vendors, lambda: print(greeting, flush=True)))
+        has_keys = keys.any_exist(settings, dsn)
+        access = _access(settings, listener, has_keys=has_keys)
+        greeting = _greeting(settings, listener, _callers(access, listener, has_keys=has_keys))
+        uvloop.run(serve(settings, dsn, listener, vendors, access, lambda: print(greeting, flush=True)))
     return 0
+
+
+def _access(settings: Settings, listener: socket.socket, *, has_keys: bool) -> Access:
+    """Without keys only this machine is served. Raises ConfigurationError where more is asked for."""
+    host = listener.getsockname()[0]
+    if ip_address(host).is_loopback:
+        return Access.OPEN
+    if has_keys:
+        return Access.KEYS
+    if settings.allow_without_keys:
+        _log.warning("open_to_everyone", host=host, fix="mediaanalysis keys create NAME")
+        return Access.OPEN
+    raise ConfigurationError(
+        f"there is no API key, and {host} is not this machine alone: make one with `mediaanalysis keys create NAME`, "
+        "serve 127.0.0.1, or set ALLOW_WITHOUT_KEYS=true if whoever reaches this address may do everything"
+    )
+
+
+def _callers(access: Access, listener: socket.socket, *, has_keys: bool) -> str:
+    """Who is let in, in words."""
+    if has_keys or access is Access.KEYS:
+        return "whoever has a key (`mediaanalysis keys list`)"
+    if ip_address(listener.getsockname()[0]).is_loopback:
+        return "this machine alone, without a key, until there is one (`mediaanalysis keys create NAME`)"
+    return "EVERYONE who reaches this address, without a key (ALLOW_WITHOUT_KEYS)"
 
 
 def _with_flags(settings: Settings, arguments: argparse.Namespace) -> Settings:
@@ -61,7 +93,7 @@ def _listen(settings: Settings) -> socket.socket:
     return listener
 
 
-def _greeting(settings: Settings, listener: socket.socket) -> str:
+def _greeting(settings: Settings, listener: socket.socket, callers: str) -> str:
     host, port = listener.getsockname()[:2]
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     embedded = f"embedded PostgreSQL in {settings.data_dir}/postgresql"
@@ -69,6 +101,7 @@ def _greeting(settings: Settings, listener: socket.socket) -> str:
     storage = settings.storage_url or f"{settings.data_dir}/storage"
     return f"""Media Analysis API {__version__}
   serving   {url}  (documentation: {url}/docs)
+  callers   {callers}
   database  {database}
   files     {storage}
   workers   {settings.worker_slots} jobs, {settings.cpu_slots} media processes at once

@@ -16,6 +16,7 @@ from mediaanalysis.store.files import NewFile
 from mediaanalysis.store.pool import Db
 from mediaanalysis.structs.jobs import Job
 from mediaanalysis.structs.media import Notice
+from mediaanalysis.structs.principals import UNLIMITED, Limits
 from mediaanalysis.structs.requests import AnalysisStatus, Config, MediaType, Options
 
 _SQL = statements.load("analyses")
@@ -36,7 +37,8 @@ class NewAnalysis(Struct, frozen=True, kw_only=True):
     """A checked request. `original` is the file that came with it, already in storage; else the media is fetched.
 
     `prompt_hash` and `fingerprint` are SHA-256, hexadecimal: of media identity, prompt and config, and of the whole
-    request. `key` is the client's Idempotency-Key and needs the fingerprint.
+    request. `key` is the client's Idempotency-Key and needs the fingerprint. `submits_per_minute` and `max_active` are
+    the owner's limits; 0: none.
     """
 
     id: UUID
@@ -58,6 +60,8 @@ class NewAnalysis(Struct, frozen=True, kw_only=True):
     actor: str | None = None
     address: str | None = None
     original: NewFile | None = None
+    submits_per_minute: int = 0
+    max_active: int = 0
 
 
 class Acceptance(StrEnum):
@@ -66,13 +70,20 @@ class Acceptance(StrEnum):
     MISMATCH = "mismatch"
     CONFLICT = "conflict"
     SOURCE_MISSING = "source_missing"
+    REUSED = "reused"
+    RATE_LIMITED = "rate_limited"
+    TOO_MANY_ACTIVE = "too_many_active"
 
 
 class Accepted(Struct, frozen=True):
-    """What became of one request. `analysis_id` is the new analysis, or the one the idempotency key stands for."""
+    """What became of one request. `analysis_id` is the new analysis, or the one the idempotency key stands for, or the
+    one that already works on the same question. `remaining`: what is left of the owner's rate, None without a limit;
+    `wait_seconds`: until the next may be submitted."""
 
     outcome: Acceptance
     analysis_id: UUID | None
+    remaining: int | None = None
+    wait_seconds: float = 0
 
 
 class Status(Struct, frozen=True, kw_only=True):
@@ -137,6 +148,8 @@ ATTEMPTS = 5
 class Outcome(StrEnum):
     """What became of a client's wish to change an analysis."""
 
+    RATE_LIMITED = "rate_limited"
+    TOO_MANY_ACTIVE = "too_many_active"
     CANCELLED = "cancelled"
     CANCELLING = "cancelling"
     RETRIED = "retried"
@@ -201,9 +214,12 @@ async def delete(db: Db, analysis_id: UUID, owner_id: UUID, author: Author = SER
     return await _settled(db, _SQL.delete, analysis_id, owner_id, author)
 
 
-async def retry(db: Db, analysis_id: UUID, owner_id: UUID, author: Author = SERVICE) -> Outcome | None:
-    """`retried`, `wrong_state`, or `exhausted` after ten times. None: no such analysis."""
-    return _outcome(await db.fetchval(_SQL.retry, analysis_id, owner_id, author.actor, author.address))
+async def retry(
+    db: Db, analysis_id: UUID, owner_id: UUID, author: Author = SERVICE, limits: Limits = UNLIMITED
+) -> Outcome | None:
+    """`retried`, `wrong_state`, `exhausted` after ten times, or refused by the owner's limits: `rate_limited` or
+    `too_many_active`. None: no such analysis."""
+    return _outcome(await db.fetchval(_SQL.retry, analysis_id, owner_id, author.actor, author.address, limits))
 
 
 async def _settled(db: Db, statement: str, analysis_id: UUID, owner_id: UUID, author: Author) -> Outcome | None:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
 from msgspec import Struct
 
 from mediaanalysis.store import rows, statements
+from mediaanalysis.store.analyses import SERVICE, Author
 from mediaanalysis.store.pool import Db
 
 _SQL = statements.load("api_keys")
 
 
 class Grants(Struct, frozen=True):
-    """What a key allows. None: the service's own limit; no expiry."""
+    """What a key allows. Limits of None are the service's own, of 0 none; `expires_at` None: never."""
 
     scopes: tuple[str, ...] = ("read", "write")
-    requests_per_minute: int | None = None
-    analyses_per_day: int | None = None
+    submits_per_minute: int | None = None
+    polls_per_minute: int | None = None
+    upload_bytes_per_minute: int | None = None
+    max_active: int | None = None
     expires_at: datetime | None = None
 
 
@@ -26,27 +30,49 @@ class ApiKey(Grants, frozen=True, kw_only=True):
     id: UUID
     name: str
     owner_id: UUID
+    key_hash: str
     prefix: str
     created_at: datetime
     last_used_at: datetime | None
     revoked_at: datetime | None
 
 
-async def add(db: Db, name: str, owner_id: UUID, key_hash: str, prefix: str, grants: Grants) -> UUID:
-    """A new key, by the SHA-256 (hexadecimal) of its text. Its id."""
-    key_id: UUID = await db.fetchval(_SQL.add, name, owner_id, key_hash, prefix, grants)
+class NewKey(Struct, frozen=True, kw_only=True):
+    """`key_hash` is the SHA-256 (hexadecimal) of the key's text, `prefix` its first characters."""
+
+    name: str
+    owner_id: UUID
+    key_hash: str
+    prefix: str
+    grants: Grants = Grants()
+
+
+async def add(db: Db, new: NewKey, author: Author = SERVICE) -> UUID:
+    """Its id."""
+    key_id: UUID = await db.fetchval(_SQL.add, new, new.grants, author.actor, author.address)
     return key_id
 
 
-async def find_valid(db: Db, key_hash: str) -> ApiKey | None:
-    """None where the key is unknown, revoked or expired."""
-    return rows.one(await db.fetchrow(_SQL.find_valid, key_hash), ApiKey)
+async def list_valid(db: Db) -> list[ApiKey]:
+    """Neither revoked nor expired."""
+    return rows.every(await db.fetch(_SQL.list_valid), ApiKey)
+
+
+async def any_exist(db: Db) -> bool:
+    """Whether a key was ever made, valid or not."""
+    return bool(await db.fetchval(_SQL.any_exist))
 
 
 async def list_all(db: Db) -> list[ApiKey]:
+    """Latest first."""
     return rows.every(await db.fetch(_SQL.list_all), ApiKey)
 
 
-async def revoke(db: Db, key_id: UUID) -> bool:
-    """False where there is no such key, or it was revoked before."""
-    return await db.fetchval(_SQL.revoke, key_id) is not None
+async def withdraw(db: Db, key_id: UUID, grace_seconds: float = 0, author: Author = SERVICE) -> bool:
+    """Revoke the key at once or, with a grace, let it expire then. False: no such key, or it is no longer valid."""
+    return await db.fetchval(_SQL.withdraw, key_id, grace_seconds, author.actor, author.address) is not None
+
+
+async def note_used(db: Db, key_ids: Collection[UUID]) -> None:
+    """These keys were used by now."""
+    await db.execute(_SQL.note_used, list(key_ids))

@@ -64,6 +64,7 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     """Which stages run, and how much of each.
 
     `partial`: a part of the sound that cannot be transcribed leaves a gap and a warning, instead of no transcript.
+    `reuse`: an unfinished analysis of the owner with the same media, prompt, config and options is answered with.
     """
 
     extract_frames: Annotated[bool, Meta(description="Cut pictures out of a video.")] = True
@@ -74,6 +75,9 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     partial: Annotated[bool, Meta(description="A lost part of the sound is a gap, not a failure to transcribe.")] = (
         False
     )
+    reuse: Annotated[
+        bool, Meta(description="If the same question is under way, follow that analysis instead of a new one.")
+    ] = False
 
 
 class AnalyzeRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from mediaanalysis.services import Services
     from mediaanalysis.store.analyses import Accepted, NewAnalysis, Status
     from mediaanalysis.store.batch import Batch
+    from mediaanalysis.web.access.keyring import Keyring
+    from mediaanalysis.web.access.meter import Meter
     from mediaanalysis.web.responses.cache import Cache
     from mediaanalysis.web.responses.changes import Changes
     from mediaanalysis.web.responses.outlook import Outlook
@@ -33,4 +35,6 @@ class Edge:
     cache: Cache
     changes: Changes
     outlook: Outlook
+    keyring: Keyring
+    meter: Meter
     crew: Crew | None

@@ -1,10 +1,10 @@
 """What every request passes through, as plain ASGI: identity, security headers, error answers, log, metrics, time.
 
-    Gate           request and correlation id, owner, headers, errors to problems, access log, metrics
+    Gate           request and correlation id, headers, errors to problems, access log, metrics
       └ Deadline   a request that makes no progress ends
 
 `Gate` leaves in `scope["state"]`: `request_id` (of this request alone), `correlation_id` (UUID, the client's or a new
-one) and `owner` (whose analyses these are; the one place where authentication will stand).
+one) and `headers` (a list: what others add to it stands in the answer).
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mediaanalysis import log
 from mediaanalysis.errors import CODES, MediaAnalysisError, RequestError, StoreError
 from mediaanalysis.metrics import Metrics
-from mediaanalysis.structs.owners import LOCAL_OWNER
 from mediaanalysis.web import problems
 
 CLIENT_GONE = 499
@@ -67,7 +66,7 @@ class Exchange:
     """One request and what has been answered so far."""
 
     __slots__ = (
-        *("_echo", "_receive", "_send", "body_unread", "correlation_id"),
+        *("_headers", "_receive", "_send", "body_unread", "correlation_id"),
         *("length", "request_id", "started", "status"),
     )
 
@@ -83,9 +82,9 @@ class Exchange:
         self._receive = receive
         self._send = send
         trace = trace_parent(headers)
-        self._echo = [(b"traceparent", trace)] if trace else []
+        self._headers = [(b"traceparent", trace)] if trace else []
         state = scope.setdefault("state", {})
-        state.update(owner=LOCAL_OWNER, request_id=request_id, correlation_id=correlation_id)
+        state.update(request_id=request_id, correlation_id=correlation_id, headers=self._headers)
 
     async def receive(self) -> Message:
         message = await self._receive()
@@ -100,7 +99,7 @@ class Exchange:
                 *SECURITY_HEADERS,
                 (b"x-request-id", self.request_id.encode()),
                 (b"x-correlation-id", self.correlation_id.encode()),
-                *self._echo,
+                *self._headers,
             ]
         else:
             self.length += len(message.get("body", b""))

@@ -1,10 +1,11 @@
 """Every address of the service, in one table, and the application made of it.
 
-Gate             ids, owner, headers, problems, log, metrics          middleware
-  StatusFromCache  the busiest call, answered before anything else    polls
-    Deadline         nothing waits for ever                           middleware
-      Router           the table below
-        Resource         method to handler; HEAD, OPTIONS, 405
+Gate               ids, headers, problems, log, metrics                 middleware
+  Authentication     keys, signed links, scopes, rates                  access
+    StatusFromCache    the busiest call, answered before anything else  polls
+      Deadline           nothing waits for ever                         middleware
+        Router             the table below
+          Resource           method to handler; HEAD, OPTIONS, 405
 """
 
 from __future__ import annotations
@@ -22,9 +23,12 @@ from mediaanalysis.services import Services
 from mediaanalysis.store import analyses as store
 from mediaanalysis.store.batch import Batch
 from mediaanalysis.store.signals import CHANGED
+from mediaanalysis.web.access.authentication import Authentication
+from mediaanalysis.web.access.keyring import Access, Keyring
+from mediaanalysis.web.access.meter import Meter
 from mediaanalysis.web.description import docs, pages
 from mediaanalysis.web.edge import Crew, Edge
-from mediaanalysis.web.handlers import analyses, estimates, files, history, operations, polls
+from mediaanalysis.web.handlers import analyses, estimates, files, history, links, operations, polls
 from mediaanalysis.web.middleware import Deadline, Gate
 from mediaanalysis.web.problems import Refusal
 from mediaanalysis.web.responses.cache import Cache
@@ -51,6 +55,7 @@ ROUTES: dict[str, dict[str, Handler]] = {
     "/api/media/{analysis_id}/frames": {"GET": files.frames},
     "/api/media/{analysis_id}/frames/{n}": {"GET": files.frame},
     "/api/media/{analysis_id}/files/{name}": {"GET": files.file},
+    "/api/media/{analysis_id}/links": {"GET": links.links},
     "/health": {"GET": operations.health},
     "/health/ready": {"GET": operations.ready},
     "/metrics": {"GET": operations.metrics},
@@ -93,7 +98,7 @@ async def not_found(scope: Scope, _receive: Receive, _send: Send) -> None:
     raise RequestError(f"There is nothing at {scope['path']!r}.", code="not_found")
 
 
-def _edge(services: Services, crew: Crew | None) -> Edge:
+def _edge(services: Services, access: Access, crew: Crew | None) -> Edge:
     signals = services.signals
     cache = Cache(lambda: signals.connection if signals.alive else None, services.metrics)
     changes = Changes()
@@ -105,13 +110,15 @@ def _edge(services: Services, crew: Crew | None) -> Edge:
     signals.subscribe(CHANGED, hear)
     pool = services.database.pool
     acceptance, statuses = Batch(partial(store.accept, pool)), Batch(partial(store.read_statuses, pool))
-    return Edge(services, acceptance, statuses, cache, changes, Outlook(services), crew)
+    keyring, meter = Keyring(services, access), Meter(pool)
+    return Edge(services, acceptance, statuses, cache, changes, Outlook(services), keyring, meter, crew)
 
 
-def application(services: Services, crew: Crew | None = None) -> ASGIApp:
+def application(services: Services, access: Access, crew: Crew | None = None) -> ASGIApp:
     """The HTTP application over open services, which tells how the `crew` is. Made and called inside one event loop."""
-    edge = _edge(services, crew)
+    edge = _edge(services, access, crew)
     routes = {path: Route(path, Resource(edge, handlers)) for path, handlers in ROUTES.items()}
     router = Router([*routes.values()], redirect_slashes=False, default=not_found)
     patient = Deadline(router, services.settings.fetch_min_bytes_per_second)
-    return Gate(polls.StatusFromCache(patient, edge.cache, routes[polls.PATH]), services.metrics)
+    quick = polls.StatusFromCache(patient, edge.cache, routes[polls.PATH])
+    return Gate(Authentication(quick, edge.keyring, edge.meter), services.metrics)

@@ -26,6 +26,7 @@ from mediaanalysis.storage.folders import WORK_FOLDER
 from mediaanalysis.store import analyses, jobs, workers
 from mediaanalysis.store.pool import Database, Pool
 from mediaanalysis.structs.jobs import Ending
+from mediaanalysis.web.access.keyring import Access
 from mediaanalysis.web.routes import application
 from tests import sounds
 from tests.analysis.conftest import finished
@@ -61,7 +62,7 @@ async def served(place: Settings) -> AsyncIterator[httpx.AsyncClient]:
 async def front(place: Settings) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the service without a worker."""
     async with open_services(place, place.database_url or "") as services:
-        transport = httpx.ASGITransport(application(services))
+        transport = httpx.ASGITransport(application(services, Access.LOCAL))
         async with httpx.AsyncClient(base_url=BASE, transport=transport) as client:
             yield client
 

@@ -41,6 +41,7 @@ from mediaanalysis.store import embedded
 from mediaanalysis.store.pool import Database
 from mediaanalysis.store.signals import Signals
 from mediaanalysis.structs.requests import Config
+from mediaanalysis.web.access.keyring import Access
 from mediaanalysis.web.routes import application
 from mediaanalysis.web.server import Server
 
@@ -148,7 +149,7 @@ async def service(settings: Settings, dsn: str) -> AsyncIterator[ASGIApp]:
     """The real application, its log as JSON at level info."""
     log.configure(style="json", level="info")
     async with await Database.open(settings, dsn) as database, await Signals.open(database) as signals:
-        yield application(_services(settings, database, signals))
+        yield application(_services(settings, database, signals), Access.LOCAL)
 
 
 @asynccontextmanager
@@ -156,7 +157,7 @@ async def deaf(settings: Settings, dsn: str) -> AsyncIterator[ASGIApp]:
     """The real application as it is while nobody listens: without its cache."""
     log.configure(style="json", level="info")
     async with await Database.open(settings, dsn) as database:
-        yield application(_services(settings, database, cast("Signals", Deaf())))
+        yield application(_services(settings, database, cast("Signals", Deaf())), Access.LOCAL)
 
 
 def _services(settings: Settings, database: Database, signals: Signals) -> Services:

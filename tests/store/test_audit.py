@@ -1,59 +1,96 @@
-"""The audit log: every change, whoever makes it, and nobody can alter it."""
+"""The audit log: every change, whoever makes it, by whom and from where; no secret, no chatter."""
 
 from __future__ import annotations
 
-from uuid import uuid4
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID, uuid4
 
-import asyncpg
 import pytest
+import pytest_asyncio
 
 from mediaanalysis.errors import StoreError
-from mediaanalysis.store import analyses, api_keys, audit
-from mediaanalysis.store.api_keys import Grants
-from mediaanalysis.store.pool import Database, Pool
-from tests.store.cases import OWNER, accepted, request
+from mediaanalysis.store import analyses, api_keys, audit, files, jobs
+from mediaanalysis.store.analyses import Author
+from mediaanalysis.store.api_keys import Grants, NewKey
+from mediaanalysis.store.audit import Change
+from mediaanalysis.store.pool import Connection, Database, Pool
+from mediaanalysis.structs.jobs import Ending
+from tests.store.cases import OWNER, accepted, claimed, ended, request
+
+ANN = Author("key:ann", "192.0.2.1")
 
 
-async def test_update_keeps_what_changed_before_and_after(db: Pool) -> None:
+@pytest_asyncio.fixture
+async def psql(operator: Pool) -> AsyncIterator[Connection]:
+    """A session of somebody in psql who is not a superuser, rolled back at the end."""
+    async with operator.acquire() as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        await connection.execute("create role auditor; grant pg_read_all_data, pg_write_all_data to auditor")
+        await connection.execute("set local mediaanalysis.actor = ''; set local session authorization auditor")
+        yield connection
+        await transaction.rollback()
+
+
+async def last(db: Any, record_id: UUID) -> Change:
+    return (await audit.list_record(db, record_id))[-1]
+
+
+async def test_update_keeps_what_changed_before_and_after(db: Pool, operator: Pool) -> None:
     analysis_id = await accepted(db)
     await db.execute("update media_analysis_requests set priority = 9, stage = 'fetch' where id = $1", analysis_id)
-    change = (await audit.list_record(db, analysis_id))[-1]
+    change = await last(operator, analysis_id)
     assert (change.table_name, change.action) == ("media_analysis_requests", "update")
     assert change.old_values == {"priority": 5, "stage": None}
     assert change.new_values == {"priority": 9, "stage": "fetch"}
 
 
-async def test_update_that_changes_nothing_is_not_a_change(db: Pool) -> None:
+async def test_update_that_changes_nothing_is_not_a_change(db: Pool, operator: Pool) -> None:
     analysis_id = await accepted(db)
     await db.execute("update media_analysis_requests set priority = priority")
-    assert len(await audit.list_record(db, analysis_id)) == 1
+    assert len(await audit.list_record(operator, analysis_id)) == 1
 
 
-async def test_delete_keeps_the_row(db: Pool) -> None:
+async def test_progress_is_no_change_but_a_state_is(db: Pool, operator: Pool) -> None:
     analysis_id = await accepted(db)
-    await db.execute("delete from media_analysis_requests")
-    change = (await audit.list_record(db, analysis_id))[-1]
-    assert change.action == "delete"
-    assert change.old_values is not None
-    assert change.old_values["prompt"] == "What is said?"
+    job = await claimed(db, analysis_id)
+    for percent in (1, 20, 60):
+        assert await analyses.advance(db, analysis_id, job, "frames", percent)
+    _, started = await audit.list_record(operator, analysis_id)
+    assert started.new_values is not None
+    assert (started.new_values["status"], started.performed_by) == ("processing", "mediaanalysis")
 
 
-async def test_actor_and_address_are_those_of_the_transaction(database: Database) -> None:
+async def test_a_row_that_goes_takes_along_what_hangs_on_it_and_all_is_kept(db: Pool, operator: Pool) -> None:
+    original = {"filename": "a.txt", "storage_path": "uploads/2026-11-20/x/a.txt", "size_bytes": 1}
+    original |= {"mime_type": "text/plain", "checksum": "ab" * 32, "retention_days": 1}
+    analysis_id = await accepted(db, media_url=None, original=original)
+    [file] = await files.list_all(db, analysis_id)
+    await operator.execute("delete from media_analysis_requests")
+    for record_id, column, value in ((analysis_id, "prompt", "What is said?"), (file.id, "filename", "a.txt")):
+        change = await last(operator, record_id)
+        assert change.action == "delete"
+        assert change.old_values is not None
+        assert change.old_values[column] == value
+
+
+async def test_actor_and_address_are_those_of_the_transaction(database: Database, operator: Pool) -> None:
     analysis_id = await accepted(database.pool)
     async with database.transaction() as connection:
         await connection.execute("select set_config('mediaanalysis.actor', 'ann', true)")
         await connection.execute("select set_config('mediaanalysis.address', '2001:db8::1', true)")
         await connection.execute("update media_analysis_requests set priority = 1")
     await database.pool.execute("update media_analysis_requests set priority = 2")
-    inside, outside = (await audit.list_record(database.pool, analysis_id))[1:]
+    inside, outside = (await audit.list_record(operator, analysis_id))[1:]
     assert (inside.performed_by, inside.ip_address) == ("ann", "2001:db8::1")
     assert (outside.performed_by, outside.ip_address) == ("mediaanalysis", None)
 
 
-async def test_requests_of_one_statement_keep_their_own_authors(db: Pool) -> None:
+async def test_requests_of_one_statement_keep_their_own_authors(db: Pool, operator: Pool) -> None:
     requests = [request(actor=f"key:{n}", address=f"192.0.2.{n}") for n in range(3)] + [request()]
     await analyses.accept(db, requests)
-    authors = [(await audit.list_record(db, each.id))[0] for each in requests]
+    authors = [await last(operator, each.id) for each in requests]
     assert [(change.performed_by, change.ip_address) for change in authors] == [
         ("key:0", "192.0.2.0"),
         ("key:1", "192.0.2.1"),
@@ -62,30 +99,97 @@ async def test_requests_of_one_statement_keep_their_own_authors(db: Pool) -> Non
     ]
 
 
+async def test_an_upload_is_its_sender_s(db: Pool, operator: Pool) -> None:
+    original = {"filename": "a.txt", "storage_path": "uploads/2026-11-20/y/a.txt", "size_bytes": 1}
+    original |= {"mime_type": "text/plain", "checksum": "ab" * 32, "retention_days": 1}
+    analysis_id = await accepted(db, media_url=None, original=original, actor=ANN.actor, address=ANN.address)
+    [file] = await files.list_all(db, analysis_id)
+    change = await last(operator, file.id)
+    assert (change.performed_by, change.ip_address) == (ANN.actor, ANN.address)
+
+
+@pytest.mark.parametrize("change", [analyses.cancel, analyses.delete, analyses.retry])
+async def test_what_a_client_changes_is_the_client_s(db: Pool, operator: Pool, change: Any) -> None:
+    analysis_id = await accepted(db)
+    if change is analyses.retry:
+        await ended(db, analysis_id, "failed")
+    await change(db, analysis_id, OWNER, author=ANN)
+    seen = await last(operator, analysis_id)
+    assert (seen.performed_by, seen.ip_address) == (ANN.actor, ANN.address)
+
+
+async def test_a_running_analysis_is_cancelled_by_who_asked_though_the_worker_writes_it(
+    db: Pool, operator: Pool
+) -> None:
+    analysis_id = await accepted(db)
+    job = await claimed(db, analysis_id)
+    await analyses.cancel(db, analysis_id, OWNER, ANN)
+    await analyses.cancel(db, analysis_id, OWNER, Author("key:later", None))
+    await jobs.settle(db, [Ending(job.id, job.fence, "release")])
+    seen = await last(operator, analysis_id)
+    assert seen.new_values is not None
+    assert seen.new_values["status"] == "cancelled"
+    assert (seen.performed_by, seen.ip_address) == (ANN.actor, ANN.address)
+
+
+async def test_in_psql_it_is_the_user_who_logged_in_and_all_counts(db: Pool, psql: Connection) -> None:
+    analysis_id = await accepted(db)
+    await psql.execute("update media_analysis_requests set progress = 7")
+    change = await last(psql, analysis_id)
+    assert (change.performed_by, change.new_values) == ("auditor", {"progress": 7})
+
+
+@pytest.mark.parametrize("said", ["cancel", "retry"])
+async def test_operators_sign_what_their_functions_do(db: Pool, operator: Pool, said: str) -> None:
+    analysis_id = await accepted(db)
+    if said == "retry":
+        await ended(db, analysis_id, "failed")
+    async with operator.transaction() as connection:
+        await connection.execute("set local mediaanalysis.actor = ''")
+        await connection.fetch(f"select ops.{said}($1)", analysis_id)
+    assert (await last(operator, analysis_id)).performed_by == "postgres"
+
+
+async def test_nobody_s_own_table_stands_in_for_the_log(db: Pool, operator: Pool) -> None:
+    analysis_id = await accepted(db)
+    async with operator.transaction() as connection:
+        await connection.execute("create temporary table audit_log (like public.audit_log) on commit drop")
+        await connection.execute("update media_analysis_requests set priority = 1")
+        assert await connection.fetchval("select count(*) from pg_temp.audit_log") == 0
+    assert (await last(operator, analysis_id)).new_values == {"priority": 1}
+
+
 @pytest.mark.parametrize(
-    "attack", ["update audit_log set performed_by = 'x'", "delete from audit_log", "truncate audit_log"]
+    "attack",
+    [
+        "update audit_log set performed_by = 'x'",
+        "delete from audit_log",
+        "truncate audit_log",
+        "truncate media_files cascade",
+        "truncate media_analysis_requests cascade",
+        "truncate api_keys",
+    ],
 )
-async def test_log_is_append_only(db: Pool, attack: str) -> None:
+async def test_not_even_its_owner_loses_it_by_mistake(db: Pool, operator: Pool, attack: str) -> None:
     await accepted(db)
-    with pytest.raises(StoreError) as caught:
-        await db.execute(attack)
-    assert isinstance(caught.value.__cause__, asyncpg.InsufficientPrivilegeError)
-    assert await db.fetchval("select count(*) from audit_log") == 1
+    with pytest.raises(StoreError, match="42501"):
+        await operator.execute(attack)
+    assert await operator.fetchval("select count(*) from audit_log") == 1
 
 
-async def test_key_is_audited_without_its_hash_and_ends_when_revoked(db: Pool) -> None:
-    grants = Grants(scopes=("read",), requests_per_minute=60)
-    key_id = await api_keys.add(db, "ci", OWNER, "ef" * 32, "ma_12", grants)
-    found = await api_keys.find_valid(db, "ef" * 32)
-    assert found is not None
-    assert (found.id, found.owner_id, found.scopes, found.requests_per_minute) == (key_id, OWNER, ("read",), 60)
-    assert [key.name for key in await api_keys.list_all(db)] == ["ci"]
-    assert await api_keys.revoke(db, key_id)
-    assert not await api_keys.revoke(db, key_id)
-    assert await api_keys.find_valid(db, "ef" * 32) is None
-    assert not await api_keys.revoke(db, uuid4())
-    added, revoked = await audit.list_record(db, key_id)
+async def test_of_a_key_all_is_told_but_its_secret(operator: Pool, db: Pool) -> None:
+    new = NewKey(name="ci", owner_id=OWNER, key_hash="ef" * 32, prefix="ma_12", grants=Grants(scopes=("read",)))
+    key_id = await api_keys.add(operator, new, ANN)
+    await api_keys.note_used(db, [key_id])
+    await operator.execute("update api_keys set key_hash = repeat('cd', 32)")
+    assert await api_keys.withdraw(operator, key_id, author=ANN)
+    assert not await api_keys.withdraw(operator, uuid4())
+    added, replaced, revoked = await audit.list_record(operator, key_id)
     assert added.new_values is not None
-    assert "key_hash" not in added.new_values
+    assert (added.performed_by, added.new_values["name"]) == (ANN.actor, "ci")
+    assert replaced.new_values == replaced.old_values == {"key_hash": "***"}
     assert revoked.new_values is not None
-    assert set(revoked.new_values) == {"revoked_at"}
+    assert (revoked.performed_by, set(revoked.new_values)) == (ANN.actor, {"revoked_at"})
+    kept = await operator.fetchval("select string_agg(log::text, '') from audit_log log")
+    assert "efef" not in kept
+    assert "cdcd" not in kept

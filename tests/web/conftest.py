@@ -26,6 +26,7 @@ from mediaanalysis.store.files import NewFile
 from mediaanalysis.store.pool import Database
 from mediaanalysis.store.signals import CHANGED, Signals
 from mediaanalysis.structs.requests import Config
+from mediaanalysis.web.access.keyring import Access
 from mediaanalysis.web.routes import application
 from mediaanalysis.web.server import Server
 
@@ -53,7 +54,7 @@ class Deaf:
 @pytest.fixture
 async def deaf_client(services: Services) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the application while nobody listens to the database."""
-    app = application(replace(services, signals=cast("Any", Deaf())))
+    app = application(replace(services, signals=cast("Any", Deaf())), Access.LOCAL)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as opened:
         yield opened
 
@@ -92,7 +93,7 @@ def services(settings: Settings, database: Database, signals: Signals, storage: 
 
 @pytest.fixture
 def app(services: Services) -> ASGIApp:
-    return application(services)
+    return application(services, Access.LOCAL)
 
 
 @pytest_asyncio.fixture

@@ -16,8 +16,9 @@ from mediaanalysis.storage.storage import Storage
 from mediaanalysis.store import operations
 from mediaanalysis.store.batch import Batch
 from mediaanalysis.store.pool import Database
-from mediaanalysis.structs.owners import LOCAL_OWNER
+from mediaanalysis.structs.principals import LOCAL_OWNER
 from mediaanalysis.web import middleware
+from mediaanalysis.web.access.keyring import Access
 from mediaanalysis.web.responses import outlook
 from mediaanalysis.web.routes import application
 
@@ -241,7 +242,7 @@ async def test_the_estimate_comes_from_the_queue_and_past_durations(
     await database.pool.execute("update media_analysis_requests set latency_ms = 4200")
     for _ in range(services.settings.worker_slots):
         await submit()
-    transport = httpx.ASGITransport(application(services))
+    transport = httpx.ASGITransport(application(services, Access.LOCAL))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as fresh:
         assert (await fresh.post("/api/media/video", json=BODY)).json()["estimated_time"] == 9
         assert (await fresh.post("/api/media/audio", json=BODY)).json()["estimated_time"] == 9
@@ -252,7 +253,7 @@ async def test_there_is_no_estimate_where_nothing_was_timed(
 ) -> None:
     await become(await submit(), "completed")
     await database.pool.execute("update media_analysis_requests set latency_ms = null")
-    transport = httpx.ASGITransport(application(services))
+    transport = httpx.ASGITransport(application(services, Access.LOCAL))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as fresh:
         answer = await fresh.post("/api/media/video", json=BODY)
     assert (answer.status_code, answer.json()["estimated_time"]) == (202, None)
@@ -269,7 +270,7 @@ async def test_what_is_committed_is_accepted_without_an_estimate(
 
     monkeypatch.setattr(outlook, "READ_SECONDS", 0.1)
     monkeypatch.setattr(operations, "pace_seconds", fail)
-    transport = httpx.ASGITransport(application(services))
+    transport = httpx.ASGITransport(application(services, Access.LOCAL))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as fresh:
         answer = await fresh.post("/api/media/video", json=BODY)
     assert (answer.status_code, answer.json()["estimated_time"]) == (202, None)
@@ -338,7 +339,7 @@ async def test_an_upload_that_may_be_committed_is_kept(
         raise fault
 
     monkeypatch.setattr(Batch, "add", add)
-    transport = httpx.ASGITransport(application(services))
+    transport = httpx.ASGITransport(application(services, Access.LOCAL))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as fresh:
         with contextlib.suppress(asyncio.CancelledError):
             await fresh.post(URL, files={"file": ("a.mp4", b"x")}, data={"prompt": "p"})

@@ -11,7 +11,6 @@ from structlog.testing import capture_logs
 
 from mediaanalysis.errors import RequestError, StoreError
 from mediaanalysis.metrics import Metrics
-from mediaanalysis.structs.owners import LOCAL_OWNER
 from mediaanalysis.web import middleware
 from mediaanalysis.web.middleware import Deadline, Gate
 
@@ -66,17 +65,6 @@ async def test_every_answer_carries_its_request_id_and_security_headers() -> Non
     first, second = await get(echo), await get(echo)
     assert first.headers["x-request-id"] != second.headers["x-request-id"]
     assert first.headers["x-content-type-options"] == "nosniff"
-
-
-async def test_the_owner_is_set() -> None:
-    seen: list[UUID] = []
-
-    async def remember(scope: Scope, receive: Receive, send: Send) -> None:
-        seen.append(scope["state"]["owner"])
-        await echo(scope, receive, send)
-
-    await get(remember)
-    assert seen == [LOCAL_OWNER]
 
 
 async def test_errors_become_problems() -> None:
@@ -145,6 +133,7 @@ async def test_a_request_without_progress_ends(
 ) -> None:
     monkeypatch.setattr(middleware, "STEP_SECONDS", 0.02)
     monkeypatch.setattr(middleware, "BODY_GRACE_SECONDS", 0.02)
+    monkeypatch.setattr(middleware, "LINGER_SECONDS", 0.02)
     sent: list[Message] = []
 
     async def hang(_scope: Scope, receive: Receive, _send: Send) -> None:

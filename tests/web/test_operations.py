@@ -14,6 +14,7 @@ from mediaanalysis.errors import StoreError
 from mediaanalysis.services import Services
 from mediaanalysis.store import operations
 from mediaanalysis.structs.health import WorkerHealth
+from mediaanalysis.web.access.keyring import Access
 from mediaanalysis.web.routes import application
 
 Submit = Callable[..., Awaitable[UUID]]
@@ -44,7 +45,7 @@ async def test_readiness_tells_how_the_worker_here_is(
     services: Services, changed: dict[str, Any], status: int, state: str
 ) -> None:
     well = WorkerHealth(True, 7, 4, 1, draining=False, silent_seconds=0.1, restarts=0, faults={})
-    app = application(services, lambda: replace(well, **changed))
+    app = application(services, Access.LOCAL, lambda: replace(well, **changed))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
         answer = await client.get("/health/ready")
     assert (answer.status_code, answer.json()["parts"]["worker"]["state"]) == (status, state)

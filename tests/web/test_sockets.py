@@ -16,7 +16,8 @@ from starlette.types import ASGIApp
 from mediaanalysis.services import Services
 from mediaanalysis.settings import Settings
 from mediaanalysis.storage import layout
-from mediaanalysis.web import connections
+from mediaanalysis.web import connections, middleware
+from mediaanalysis.web.access.keyring import Access
 from mediaanalysis.web.routes import application
 
 Serving = Callable[[ASGIApp], AbstractAsyncContextManager[tuple[str, int]]]
@@ -25,6 +26,13 @@ FORM = 'multipart/form-data; boundary="xYz"'
 HEAD = b'--xYz\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
 TAIL = b'\r\n--xYz\r\nContent-Disposition: form-data; name="prompt"\r\n\r\np\r\n--xYz--\r\n'
 BODY = b'{"prompt": "p", "media_url": "http://example.com/a.mp4"}'
+
+
+@pytest.fixture
+def short_lingering(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For clients that have sent everything before they are refused."""
+    monkeypatch.setattr(connections, "LINGER_SECONDS", 0.1)
+    monkeypatch.setattr(middleware, "LINGER_SECONDS", 0.1)
 
 
 async def exchange(serving: Serving, app: ASGIApp, request: bytes, *, until_closed: bool = False) -> bytes:
@@ -51,6 +59,7 @@ async def test_the_whole_way_over_a_socket(live: httpx.AsyncClient) -> None:
     assert (await live.head("/health")).status_code == 200
 
 
+@pytest.mark.usefixtures("short_lingering")
 async def test_a_refused_body_closes_the_connection(serving: Serving, app: ASGIApp) -> None:
     request = (
         b"POST /api/media/analyze HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
@@ -71,7 +80,7 @@ async def test_odd_targets_are_not_found(serving: Serving, app: ASGIApp, request
 
 
 async def test_a_client_that_leaves_leaves_nothing_behind(serving: Serving, services: Services) -> None:
-    app = application(services)
+    app = application(services, Access.LOCAL)
     length = len(HEAD) + 500_000
     start = b"POST /api/media/analyze HTTP/1.1\r\nHost: a\r\nContent-Type: " + FORM.encode()
     async with serving(app) as (host, port):
@@ -95,7 +104,7 @@ async def test_memory_stays_flat_under_a_large_upload(serving: Serving, services
             yield block
         yield TAIL
 
-    app = application(replace(services, settings=settings))
+    app = application(replace(services, settings=settings), Access.LOCAL)
     async with serving(app) as (host, port), httpx.AsyncClient(base_url=f"http://{host}:{port}", timeout=60) as client:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         answer = await client.post("/api/media/analyze", content=body(), headers={"content-type": FORM})
@@ -121,6 +130,7 @@ async def test_an_answer_reaches_a_client_that_is_still_sending(serving: Serving
     assert answer.startswith(b"HTTP/1.1 413 ")
 
 
+@pytest.mark.usefixtures("short_lingering")
 @pytest.mark.parametrize(
     "head",
     [
@@ -143,7 +153,7 @@ async def test_heads_of_requests_on_one_connection_are_not_added_up(serving: Ser
     assert answer.count(b"HTTP/1.1 200 ") == 6
 
 
-@pytest.mark.parametrize("sent", [b"", b"GET /health HTTP/1.1\r\nHost: a\r\nX", b"GET /health HTTP/1.1\r\n\r\nGET /he"])
+@pytest.mark.parametrize("sent", [b"", b"GET /health HTTP/1.1\r\nHost: a\r\nX", b"GET /health HTTP/1.1\r\nHost: a\r\n\r\nGET"])
 async def test_a_head_must_come_in_time(
     serving: Serving, app: ASGIApp, monkeypatch: pytest.MonkeyPatch, sent: bytes
 ) -> None:
@@ -152,12 +162,14 @@ async def test_a_head_must_come_in_time(
     assert answer.count(b"HTTP/1.1 200 ") == sent.count(b"\r\n\r\n")
 
 
+@pytest.mark.usefixtures("short_lingering")
 async def test_what_is_no_http_gets_a_problem(serving: Serving, app: ASGIApp) -> None:
     answer = await exchange(serving, app, b"\x16\x03\x01\x00garbage\r\n\r\n", until_closed=True)
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert msgspec.json.decode(answer.partition(b"\r\n\r\n")[2])["code"] == "bad_request"
 
 
+@pytest.mark.usefixtures("short_lingering")
 async def test_a_body_out_of_frame_gets_a_problem(serving: Serving, app: ASGIApp) -> None:
     head = b"POST /api/media/analyze HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
     request = head + b"Transfer-Encoding: chunked\r\n\r\nZZ\r\nabc\r\n"

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from mediaanalysis.store.history import SortBy
-from mediaanalysis.structs.requests import MediaType
+from mediaanalysis.structs.principals import ADMIN, READ, WRITE
 from mediaanalysis.structs.transcript import Transcript
 from mediaanalysis.web.handlers.estimates import EstimateAnswer
-from mediaanalysis.web.handlers.history import LISTED, PER_PAGE, PER_PAGE_MAX
-from mediaanalysis.web.handlers.polls import WAIT_MAX_SECONDS
+from mediaanalysis.web.handlers.links import LinksAnswer
 from mediaanalysis.web.handlers.results import ResultAnswer
 from mediaanalysis.web.responses import answers
 
@@ -23,73 +21,26 @@ class Content(NamedTuple):
 
 
 class Operation(NamedTuple):
-    """`errors` are codes; their statuses follow. `submits`: takes the analyze request as JSON or as a form."""
+    """`errors` are codes; their statuses follow. `submits`: takes the analyze request as JSON or a form. `scope`: what
+    the key must permit; None: no key is asked for."""
 
     summary: str
     answers: dict[int, Content]
     parameters: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
     submits: bool = False
+    scope: str | None = READ
 
-
-def _parameter(name: str, place: str, about: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {"name": name, "in": place, "description": about, "required": place == "path", "schema": schema}
-
-
-STRING = {"type": "string"}
-
-PARAMETERS: dict[str, dict[str, Any]] = {
-    "analysis_id": _parameter("analysis_id", "path", "The analysis.", {"type": "string", "format": "uuid"}),
-    "n": _parameter("n", "path", "Number of the frame.", {"type": "integer", "minimum": 1}),
-    "name": _parameter("name", "path", "A file's name as listed with the result.", STRING),
-    "X-Correlation-ID": _parameter(
-        "X-Correlation-ID", "header", "A UUID of the client's, echoed and logged.", {"type": "string", "format": "uuid"}
-    ),
-    "traceparent": _parameter("traceparent", "header", "W3C trace context; echoed and logged.", STRING),
-    "Idempotency-Key": _parameter(
-        "Idempotency-Key",
-        "header",
-        "The same key with the same request answers with the first analysis.",
-        {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
-    ),
-    "If-None-Match": _parameter("If-None-Match", "header", "304 if the version is still this one.", STRING),
-    "If-Range": _parameter("If-Range", "header", "Ignore Range if the version is another.", STRING),
-    "Range": _parameter("Range", "header", "One range of bytes, also `bytes=-500`.", STRING),
-    "Prefer": _parameter("Prefer", "header", "`wait=N`, as the parameter `wait`.", STRING),
-    "wait": _parameter(
-        "wait",
-        "query",
-        f"Seconds (at most {WAIT_MAX_SECONDS}) to hold the answer back until it is news: the next change, or one "
-        "since the version named by If-None-Match.",
-        {"type": "integer", "minimum": 0},
-    ),
-    "format": _parameter(
-        "format", "query", "Form of the transcript.", {"enum": ["json", "txt", "srt", "vtt"], "default": "json"}
-    ),
-    "page": _parameter("page", "query", "From 1.", {"type": "integer", "minimum": 1, "default": 1}),
-    "per_page": _parameter(
-        "per_page",
-        "query",
-        "Entries per page.",
-        {"type": "integer", "minimum": 1, "maximum": PER_PAGE_MAX, "default": PER_PAGE},
-    ),
-    "status": _parameter("status", "query", "Only these.", {"enum": list(LISTED)}),
-    "media_type": _parameter("media_type", "query", "Only these.", {"enum": list(MediaType)}),
-    "date_from": _parameter("date_from", "query", "Created at or after; a date or a time with zone.", STRING),
-    "date_to": _parameter("date_to", "query", "Created at or before; a date means all of that day.", STRING),
-    "sort_by": _parameter("sort_by", "query", "Order by.", {"enum": list(SortBy), "default": "created_at"}),
-    "order": _parameter("order", "query", "Direction.", {"enum": ["asc", "desc"], "default": "desc"}),
-    "cursor": _parameter("cursor", "query", "`next_cursor` of the page before; instead of `page`.", STRING),
-}
 
 CONDITIONAL = ("If-None-Match",)
-ANALYSIS = ("invalid_id", "not_found", "deleted", "database_unavailable", "timeout", "internal")
+KEYED = ("unauthorized", "forbidden", "rate_limited")
+ANALYSIS = (*KEYED, "invalid_id", "not_found", "deleted", "database_unavailable", "timeout", "internal")
 ARTIFACT = (*ANALYSIS, "not_ready", "expired", "storage_unavailable")
 SUBMIT = (
     *("bad_json", "bad_multipart", "missing_field", "bad_request", "request_timeout", "idempotency_conflict"),
     *("body_too_large", "unsupported_content_type", "invalid_value", "unknown_field", "unknown_provider"),
     *("not_supported", "url_not_allowed", "idempotency_mismatch", "internal", "database_unavailable", "timeout"),
-    *("storage_unavailable", "shutting_down", "disk_full"),
+    *("storage_unavailable", "shutting_down", "disk_full", "too_many_active", "queue_full", *KEYED),
 )
 ACCEPTED = {202: Content("Committed and queued", answers.AcceptedAnswer, ("Location", "Retry-After"))}
 UNCHANGED = Content("Not modified", None, ("ETag",))
@@ -98,16 +49,18 @@ BYTES = {
     206: Content("The range", "*/*", ("ETag", "Content-Range")),
     304: UNCHANGED,
 }
+LINK = ("expires", "key", "signature")
 RANGES = ("If-None-Match", "Range", "If-Range")
 MOVED = {202: Content("Done; the new status", answers.StatusAnswer, ("Location",))}
 
 
 def _submit(summary: str) -> Operation:
-    return Operation(summary, ACCEPTED, ("Idempotency-Key",), SUBMIT, submits=True)
+    return Operation(summary, ACCEPTED, ("Idempotency-Key",), SUBMIT, submits=True, scope=WRITE)
 
 
 def _artifact(summary: str, *parameters: str) -> Operation:
-    return Operation(summary, BYTES, ("analysis_id", *parameters, *RANGES), (*ARTIFACT, "range_not_satisfiable"))
+    errors = (*ARTIFACT, "link_invalid", "range_not_satisfiable")
+    return Operation(summary, BYTES, ("analysis_id", *parameters, *RANGES, *LINK), errors)
 
 
 OPERATIONS: dict[tuple[str, str], Operation] = {
@@ -118,6 +71,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         (),
         (*(code for code in SUBMIT if not code.startswith("idempotency")), "media_unusable", "not_ready"),
         submits=True,
+        scope=WRITE,
     ),
     ("POST", "/api/media/video"): _submit("Analyze a video"),
     ("POST", "/api/media/audio"): _submit("Analyze sound"),
@@ -133,7 +87,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "Analyses, filtered and sorted",
         {200: Content("A page", answers.HistoryAnswer)},
         ("page", "per_page", "status", "media_type", "date_from", "date_to", "sort_by", "order", "cursor"),
-        ("bad_parameter", "database_unavailable", "timeout", "internal"),
+        (*KEYED, "bad_parameter", "database_unavailable", "timeout", "internal"),
     ),
     ("GET", "/api/media/{analysis_id}"): Operation(
         "The whole result",
@@ -142,19 +96,23 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         ANALYSIS,
     ),
     ("DELETE", "/api/media/{analysis_id}"): Operation(
-        "Delete an analysis", {204: Content("Deleted")}, ("analysis_id",), ANALYSIS
+        "Delete an analysis", {204: Content("Deleted")}, ("analysis_id",), ANALYSIS, scope=WRITE
     ),
     ("POST", "/api/media/{analysis_id}/retry"): Operation(
-        "Run a failed analysis again, from the stage that failed", MOVED, ("analysis_id",), (*ANALYSIS, "wrong_state")
+        "Run a failed analysis again, from the stage that failed",
+        MOVED,
+        ("analysis_id",),
+        (*ANALYSIS, "wrong_state", "too_many_active"),
+        scope=WRITE,
     ),
     ("POST", "/api/media/{analysis_id}/cancel"): Operation(
-        "Cancel an unfinished analysis", MOVED, ("analysis_id",), (*ANALYSIS, "wrong_state")
+        "Cancel an unfinished analysis", MOVED, ("analysis_id",), (*ANALYSIS, "wrong_state"), scope=WRITE
     ),
     ("GET", "/api/media/{analysis_id}/transcript"): Operation(
         "What was said",
         {200: Content("The transcript", Transcript, ("ETag",)), 304: UNCHANGED},
-        ("analysis_id", "format", *CONDITIONAL),
-        (*ARTIFACT, "bad_parameter"),
+        ("analysis_id", "format", *CONDITIONAL, *LINK),
+        (*ARTIFACT, "link_invalid", "bad_parameter"),
     ),
     ("GET", "/api/media/{analysis_id}/contact-sheet"): _artifact("The contact sheet"),
     ("GET", "/api/media/{analysis_id}/frames"): Operation(
@@ -162,15 +120,29 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ),
     ("GET", "/api/media/{analysis_id}/frames/{n}"): _artifact("A frame", "n"),
     ("GET", "/api/media/{analysis_id}/files/{name}"): _artifact("A file", "name"),
-    ("GET", "/health"): Operation("The process lives", {200: Content("It does", answers.HealthAnswer)}),
+    ("GET", "/api/media/{analysis_id}/links"): Operation(
+        "Links that need no key, for a while",
+        {200: Content("A link to each file and each form of the transcript", LinksAnswer)},
+        ("analysis_id", "expires_in"),
+        (*ANALYSIS, "bad_parameter"),
+    ),
+    ("GET", "/health"): Operation("The process lives", {200: Content("It does", answers.HealthAnswer)}, scope=None),
     ("GET", "/health/ready"): Operation(
         "The service can work",
         {200: Content("Ready", answers.ReadinessAnswer), 503: Content("Unready", answers.ReadinessAnswer)},
+        scope=None,
     ),
-    ("GET", "/metrics"): Operation("Metrics of this process", {200: Content("Prometheus text format", "text/plain")}),
-    ("GET", "/openapi.json"): Operation("This description", {200: Content("OpenAPI 3.1", "application/json")}),
-    ("GET", "/docs"): Operation("This description, readable", {200: Content("A page", "text/html")}),
-    ("GET", "/"): Operation("What to try first", {200: Content("A page", "text/html")}),
+    ("GET", "/metrics"): Operation(
+        "Metrics of this process",
+        {200: Content("Prometheus text format", "text/plain")},
+        errors=("unauthorized", "forbidden"),
+        scope=ADMIN,
+    ),
+    ("GET", "/openapi.json"): Operation(
+        "This description", {200: Content("OpenAPI 3.1", "application/json")}, scope=None
+    ),
+    ("GET", "/docs"): Operation("This description, readable", {200: Content("A page", "text/html")}, scope=None),
+    ("GET", "/"): Operation("What to try first", {200: Content("A page", "text/html")}, scope=None),
 }
 
 GROUPS: dict[str, tuple[tuple[str, str], ...]] = {
@@ -196,6 +168,7 @@ GROUPS: dict[str, tuple[tuple[str, str], ...]] = {
         ("GET", "/api/media/{analysis_id}/frames"),
         ("GET", "/api/media/{analysis_id}/frames/{n}"),
         ("GET", "/api/media/{analysis_id}/files/{name}"),
+        ("GET", "/api/media/{analysis_id}/links"),
     ),
     "Operate": (
         ("GET", "/health"),

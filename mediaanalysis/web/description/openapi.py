@@ -11,7 +11,8 @@ import msgspec
 from mediaanalysis import __version__
 from mediaanalysis.errors import CODES
 from mediaanalysis.structs.requests import AnalyzeRequest
-from mediaanalysis.web.description.contract import GROUPS, OPERATIONS, PARAMETERS, Content, Operation
+from mediaanalysis.web.description.contract import GROUPS, OPERATIONS, Content, Operation
+from mediaanalysis.web.description.parameters import PARAMETERS
 from mediaanalysis.web.problems import Problem
 from mediaanalysis.web.requests import multipart
 
@@ -21,8 +22,19 @@ HEADERS = {
     "Location": ("Where the status is.", {"type": "string"}),
     "Retry-After": ("Seconds after which to ask again; there while unfinished.", {"type": "integer"}),
     "ETag": ("The version; strong.", {"type": "string"}),
+    "WWW-Authenticate": ("What kind of key to send, or which scope it lacks.", {"type": "string"}),
+    "RateLimit-Policy": ("The limit: q of a kind in w seconds.", {"type": "string"}),
+    "RateLimit": ("What is left of it: r, and it is full again in t seconds.", {"type": "string"}),
     "Accept-Ranges": ("`bytes`", {"type": "string"}),
     "Content-Range": ("Which bytes, of how many.", {"type": "string"}),
+}
+SCHEMES = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key. None is needed until the first is made.",
+    },
+    "api_key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same."},
 }
 EVERYWHERE = ("X-Correlation-ID", "traceparent")
 
@@ -39,7 +51,12 @@ def document() -> dict[str, Any]:
         "servers": [{"url": "/"}],
         "tags": [{"name": group} for group in GROUPS],
         "paths": paths,
-        "components": {"schemas": _schemas(), "parameters": PARAMETERS, "headers": _headers()},
+        "components": {
+            "schemas": _schemas(),
+            "parameters": PARAMETERS,
+            "headers": _headers(),
+            "securitySchemes": SCHEMES,
+        },
     }
 
 
@@ -59,6 +76,7 @@ def _operation(method: str, path: str, operation: Operation) -> dict[str, Any]:
             **_errors(operation.errors),
         },
     }
+    described["security"] = [{name: [operation.scope]} for name in SCHEMES] if operation.scope else []
     if operation.submits:
         described["requestBody"] = {"required": True, "content": _bodies()}
     return described

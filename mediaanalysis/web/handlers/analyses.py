@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from uuid import UUID, uuid4
 
 from starlette.requests import Request
@@ -13,8 +14,12 @@ from mediaanalysis.store import analyses as store
 from mediaanalysis.store.analyses import Acceptance, Accepted, Author, NewAnalysis, Outcome
 from mediaanalysis.store.pool import Db
 from mediaanalysis.structs.requests import AnalysisStatus, MediaType
+from mediaanalysis.web import problems
+from mediaanalysis.web.access import meter
+from mediaanalysis.web.access.meter import SUBMIT
 from mediaanalysis.web.edge import Edge
 from mediaanalysis.web.handlers import polls, results
+from mediaanalysis.web.problems import Refusal
 from mediaanalysis.web.requests import parameters, submissions
 from mediaanalysis.web.requests.submissions import Submission
 from mediaanalysis.web.responses import answers
@@ -49,12 +54,14 @@ async def _accept(edge: Edge, request: Request, required: MediaType) -> Response
     """202 once the analysis and its job are committed. Requests that arrive together share one statement."""
     analysis_id = uuid4()
     key = parameters.idempotency_key(request)
-    async with submissions.received(edge.services, request, analysis_id, required) as submission:
+    await edge.outlook.require_room()
+    async with submissions.received(edge, request, analysis_id, required) as submission:
         new = _new_analysis(request, analysis_id, submission, key)
         accepted = await edge.acceptance.add(new)
-        if accepted.outcome is Acceptance.REPLAYED:
+        if accepted.outcome in (Acceptance.REPLAYED, Acceptance.REUSED):
             return await _replay(edge, request, accepted, submission)
-        _raise_refused(accepted.outcome)
+        _raise_refused(edge, new, accepted)
+    _say_rate(request, new, accepted)
     edge.services.metrics.analyses_accepted.labels(new.media_type).inc()
     seconds = await edge.outlook.seconds(new.owner_id, new.media_type)
     answer = answers.AcceptedAnswer(analysis_id, new.correlation_id, AnalysisStatus.PENDING, seconds, MESSAGE)
@@ -63,6 +70,7 @@ async def _accept(edge: Edge, request: Request, required: MediaType) -> Response
 
 def _new_analysis(request: Request, analysis_id: UUID, submission: Submission, key: str | None) -> NewAnalysis:
     wanted, upload, author = submission.wanted, submission.upload, parameters.author(request)
+    limits = parameters.principal(request).limits
     return NewAnalysis(
         id=analysis_id,
         correlation_id=request.scope["state"]["correlation_id"],
@@ -82,26 +90,48 @@ def _new_analysis(request: Request, analysis_id: UUID, submission: Submission, k
         actor=author.actor,
         address=author.address,
         original=upload.as_file() if upload else None,
+        submits_per_minute=limits.submits_per_minute,
+        max_active=limits.max_active,
     )
 
 
-def _raise_refused(outcome: Acceptance) -> None:
-    if outcome is Acceptance.MISMATCH:
-        raise RequestError("The Idempotency-Key was used with another request.", code="idempotency_mismatch")
-    if outcome is Acceptance.CONFLICT:
-        raise RequestError("A request with this Idempotency-Key is under way.", code="idempotency_conflict")
-    if outcome is Acceptance.SOURCE_MISSING:
-        raise RequestError("/source_analysis_id: there is no such analysis.", pointer="/source_analysis_id")
+def _raise_refused(edge: Edge, new: NewAnalysis, accepted: Accepted) -> None:
+    match accepted.outcome:
+        case Acceptance.MISMATCH:
+            raise RequestError("The Idempotency-Key was used with another request.", code="idempotency_mismatch")
+        case Acceptance.CONFLICT:
+            raise RequestError("A request with this Idempotency-Key is under way.", code="idempotency_conflict")
+        case Acceptance.SOURCE_MISSING:
+            raise RequestError("/source_analysis_id: there is no such analysis.", pointer="/source_analysis_id")
+        case Acceptance.RATE_LIMITED:
+            edge.meter.refuse(new.owner_id, SUBMIT, new.submits_per_minute, accepted.wait_seconds)
+        case Acceptance.TOO_MANY_ACTIVE:
+            raise _too_many_active(new.max_active)
+
+
+def _too_many_active(limit: int) -> Refusal:
+    return Refusal(
+        f"You have {limit} unfinished analyses, which is your limit. Wait for some to end, or cancel them.",
+        code="too_many_active",
+        headers={"retry-after": str(problems.RETRY_AFTER_SECONDS)},
+    )
+
+
+def _say_rate(request: Request, new: NewAnalysis, accepted: Accepted) -> None:
+    if accepted.remaining is not None:
+        request.scope["state"]["headers"] += meter.headers(SUBMIT, new.submits_per_minute, accepted.remaining)
 
 
 async def _replay(edge: Edge, request: Request, accepted: Accepted, submission: Submission) -> Response:
-    """The first answer again, about the analysis of then; what was uploaded once more is dropped."""
+    """The first answer again, about the analysis of then, or the same about one that is under way; what was uploaded
+    once more is dropped."""
     await submissions.discard(edge.services, submission.upload)
     assert accepted.analysis_id is not None
     row = await polls.read(edge, accepted.analysis_id, parameters.owner(request))
     seconds = await edge.outlook.seconds(parameters.owner(request), row.media_type)
     answer = answers.AcceptedAnswer(row.id, row.correlation_id, AnalysisStatus.PENDING, seconds, MESSAGE)
-    return answers.reply(answer, 202, {**_directions(row.id), "idempotency-replayed": "true"})
+    mark = "idempotency-replayed" if accepted.outcome is Acceptance.REPLAYED else "analysis-reused"
+    return answers.reply(answer, 202, {**_directions(row.id), mark: "true"})
 
 
 def _directions(analysis_id: UUID) -> dict[str, str]:
@@ -119,7 +149,8 @@ async def result(edge: Edge, request: Request) -> Response:
 
 async def retry(edge: Edge, request: Request) -> Response:
     """Run a failed or cancelled analysis again: what its stages finished before is not done twice."""
-    return await _moved(edge, request, store.retry)
+    limits = parameters.principal(request).limits
+    return await _moved(edge, request, partial(store.retry, limits=limits))
 
 
 async def cancel(edge: Edge, request: Request) -> Response:
@@ -129,6 +160,11 @@ async def cancel(edge: Edge, request: Request) -> Response:
 
 async def _moved(edge: Edge, request: Request, move: Move) -> Response:
     outcome = await _change(edge, request, move)
+    limits = parameters.principal(request).limits
+    if outcome is Outcome.TOO_MANY_ACTIVE:
+        raise _too_many_active(limits.max_active)
+    if outcome is Outcome.RATE_LIMITED:
+        raise meter.refusal(SUBMIT, limits.submits_per_minute, meter.WINDOW_SECONDS / limits.submits_per_minute)
     analysis_id, owner = parameters.analysis_id(request), parameters.owner(request)
     row = await polls.read(edge, analysis_id, owner)
     if outcome in (Outcome.WRONG_STATE, Outcome.EXHAUSTED):

@@ -34,7 +34,7 @@ class EstimateAnswer(Struct, frozen=True):
 
 async def estimate(edge: Edge, request: Request) -> Response:
     """The price of a request, which is checked as if it were to be analysed."""
-    async with submissions.received(edge.services, request, uuid4(), MediaType.UNKNOWN) as submission:
+    async with submissions.received(edge, request, uuid4(), MediaType.UNKNOWN) as submission:
         try:
             known = await _look(edge, submission, parameters.owner(request))
         finally:

@@ -22,7 +22,8 @@ from mediaanalysis.web.problems import Refusal
 from mediaanalysis.web.requests import parameters
 from mediaanalysis.web.responses import answers, ranges, subtitles
 
-ISOLATION = {"content-security-policy": "default-src 'none'; sandbox", "cross-origin-resource-policy": "same-origin"}
+ISOLATION = {"content-security-policy": "default-src 'none'; sandbox"}
+CROSS_ORIGIN = "cross-origin-resource-policy"
 SHOWN_TYPES = (
     "image/png",
     "image/jpeg",
@@ -126,7 +127,15 @@ async def _serve(edge: Edge, request: Request, row: FileRow) -> Response:
     if row.deleted_at is not None:
         raise RequestError("The file was removed after its retention time.", code="expired")
     etag = f'"{row.checksum}"'
-    headers = {**ISOLATION, "etag": etag, "accept-ranges": "bytes", "cache-control": "private, no-cache"}
+    # Whoever gave a signed link out meant it to be shown elsewhere.
+    origin = "cross-origin" if request.scope["state"].get("linked") else "same-origin"
+    headers = {
+        **ISOLATION,
+        CROSS_ORIGIN: origin,
+        "etag": etag,
+        "accept-ranges": "bytes",
+        "cache-control": "private, no-cache",
+    }
     if ranges.matches(request.headers.get("if-none-match"), etag):
         return Response(status_code=304, headers=headers)
     span = _span(request, etag, row.size_bytes)

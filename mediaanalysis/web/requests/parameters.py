@@ -13,6 +13,7 @@ from starlette.requests import Request
 
 from mediaanalysis.errors import RequestError
 from mediaanalysis.store.analyses import Author
+from mediaanalysis.structs.principals import Principal
 from mediaanalysis.web.requests.bodies import pointer_to
 
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*(\d{1,6})(?:$|[,;\s])", re.IGNORECASE)
@@ -33,10 +34,15 @@ def owner(request: Request) -> UUID:
     return found
 
 
+def principal(request: Request) -> Principal:
+    found: Principal = request.scope["state"]["principal"]
+    return found
+
+
 def author(request: Request) -> Author:
     """Who asks and from where, for the audit log."""
     address = request.client.host if request.client else ""
-    return Author(actor=str(owner(request)), address=address if _is_address(address) else "")
+    return Author(actor=principal(request).name, address=address if _is_address(address) else "")
 
 
 @lru_cache(maxsize=1024)

@@ -21,10 +21,13 @@ from mediaanalysis.storage.storage import Stored
 from mediaanalysis.storage.streams import peek
 from mediaanalysis.store.files import NewFile
 from mediaanalysis.structs.requests import AnalyzeRequest, MediaType
+from mediaanalysis.web.access.meter import UPLOAD, Meter
+from mediaanalysis.web.edge import Edge
 from mediaanalysis.web.problems import Refusal
-from mediaanalysis.web.requests import bodies, multipart
+from mediaanalysis.web.requests import bodies, multipart, parameters
 
 FORM_OVERHEAD_BYTES = 4 * 1024 * 1024
+UNDECLARED_STEP_BYTES = 8 * 1024 * 1024
 UNKNOWN_EXTENSION = "bin"
 UNKNOWN_TYPE = "application/octet-stream"
 TAKEN_TYPES = "application/json, multipart/form-data"
@@ -66,7 +69,9 @@ class Submission(Struct, frozen=True):
     @property
     def prompt_hash(self) -> str:
         """SHA-256 of media, prompt and what shapes the answer: equal for equal work."""
-        return _digest([self.media_identity, self.wanted.prompt, self.wanted.config, self.wanted.options])
+        wanted = self.wanted
+        options = msgspec.structs.replace(wanted.options, reuse=False)
+        return _digest([self.media_identity, wanted.media_type, wanted.prompt, wanted.config, options])
 
     @property
     def fingerprint(self) -> str:
@@ -79,14 +84,13 @@ def _digest(value: object) -> str:
 
 
 @asynccontextmanager
-async def received(
-    services: Services, request: Request, analysis_id: UUID, required: MediaType
-) -> AsyncIterator[Submission]:
+async def received(edge: Edge, request: Request, analysis_id: UUID, required: MediaType) -> AsyncIterator[Submission]:
     """The checked submission. If it is refused, its upload is removed; but if what is done inside fails in another
     way (the database, the time limit), it may have been committed all the same: then the sweep of orphans decides."""
+    services = edge.services
     uploads: list[Upload] = []
     try:
-        wanted = await _read(services, request, analysis_id, uploads)
+        wanted = await _read(edge, request, analysis_id, uploads)
         submission = Submission(_checked(services, wanted, required, bool(uploads)), uploads[0] if uploads else None)
     except BaseException:
         await discard(services, *uploads)
@@ -103,16 +107,17 @@ async def discard(services: Services, *uploads: Upload | None) -> None:
     await services.storage.delete([upload.stored.key for upload in uploads if upload])
 
 
-async def _read(services: Services, request: Request, analysis_id: UUID, uploads: list[Upload]) -> AnalyzeRequest:
+async def _read(edge: Edge, request: Request, analysis_id: UUID, uploads: list[Upload]) -> AnalyzeRequest:
     kind = bodies.content_type(request)
     if kind == "application/json" or kind.endswith("+json"):
         return await bodies.read_json(request)
     if kind != "multipart/form-data":
         raise Refusal(f"Send {TAKEN_TYPES}.", code="unsupported_content_type", headers={"accept-post": TAKEN_TYPES})
-    return await _read_form(services, request, analysis_id, uploads)
+    return await _read_form(edge, request, analysis_id, uploads)
 
 
-async def _read_form(services: Services, request: Request, analysis_id: UUID, uploads: list[Upload]) -> AnalyzeRequest:
+async def _read_form(edge: Edge, request: Request, analysis_id: UUID, uploads: list[Upload]) -> AnalyzeRequest:
+    services = edge.services
     limit = services.settings.upload_max_bytes
 
     async def store(part: multipart.Part, chunks: AsyncIterator[bytes]) -> None:
@@ -123,9 +128,23 @@ async def _read_form(services: Services, request: Request, analysis_id: UUID, up
         services.metrics.upload_bytes.inc(stored.size_bytes)
         uploads.append(Upload(stored, multipart.display_name(part.filename), mime_type))
 
-    services.storage.check_room(bodies.declared_bytes(request, limit + FORM_OVERHEAD_BYTES))
-    chunks = bodies.chunks(request, limit + FORM_OVERHEAD_BYTES)
+    declared = bodies.declared_bytes(request, limit + FORM_OVERHEAD_BYTES)
+    services.storage.check_room(declared)
+    chunks = _metered(edge.meter, request, bodies.chunks(request, limit + FORM_OVERHEAD_BYTES), declared)
     return await multipart.read(chunks, request.headers["content-type"], store)
+
+
+async def _metered(meter: Meter, request: Request, chunks: AsyncIterator[bytes], declared: int) -> AsyncIterator[bytes]:
+    """The chunks, paid for by the owner before they are read: as declared, or in steps where nothing is declared."""
+    owner, limit = parameters.owner(request), parameters.principal(request).limits.upload_bytes_per_minute
+    await meter.take(owner, UPLOAD, limit, declared)
+    paid = declared
+    async for chunk in chunks:
+        paid -= len(chunk)
+        if paid < 0:
+            await meter.take(owner, UPLOAD, limit, UNDECLARED_STEP_BYTES)
+            paid += UNDECLARED_STEP_BYTES
+        yield chunk
 
 
 def _look(head: bytes) -> tuple[str, str]:

@@ -13,10 +13,13 @@ from uuid import UUID
 from mediaanalysis import log
 from mediaanalysis.services import Services
 from mediaanalysis.store import operations
+from mediaanalysis.structs.principals import LOCAL_OWNER
 from mediaanalysis.structs.requests import MediaType
+from mediaanalysis.web.problems import Refusal
 
 FRESH_SECONDS = 5.0
 READ_SECONDS = 1.0
+QUEUE_FULL_SECONDS = 30
 
 _log = log.get("web")
 
@@ -25,6 +28,7 @@ class Outlook:
     def __init__(self, services: Services) -> None:
         self._db = services.database.pool
         self._slots = max(1, services.settings.worker_slots)
+        self._queue_max_jobs = services.settings.queue_max_jobs
         self._pace: dict[UUID, dict[MediaType, float]] = {}
         self._waiting = 0
         self._read_at = -math.inf
@@ -38,6 +42,16 @@ class Outlook:
             async with self._reading:
                 await self._read(owner)
         return self._estimate(self._pace.get(owner, {}), media_type)
+
+    async def require_room(self) -> None:
+        """Raises queue_full (503) while more wait than may, as of the latest look at the queue."""
+        if self._queue_max_jobs and self._waiting >= self._queue_max_jobs:
+            if time.monotonic() - self._read_at >= FRESH_SECONDS and not self._reading.locked():
+                async with self._reading:
+                    await self._read(LOCAL_OWNER)
+            if self._waiting >= self._queue_max_jobs:
+                detail = f"{self._waiting} analyses wait, which is as many as may. Try again later."
+                raise Refusal(detail, code="queue_full", headers={"retry-after": str(QUEUE_FULL_SECONDS)})
 
     async def _read(self, owner: UUID) -> None:
         """Whatever happens here, the analysis behind it is committed, and its acceptance an answer."""

@@ -13,6 +13,7 @@ import pytest
 
 from mediaanalysis.app import open_services
 from mediaanalysis.settings import Settings
+from mediaanalysis.web.access.keyring import Access
 from mediaanalysis.web.routes import application
 from tests.analysis.conftest import finished
 from tests.analysis.vendors.fake import fake_vendors
@@ -34,7 +35,7 @@ async def test_killed_workers_repeat_nothing_that_was_paid_for(
     with own_database(server, "mortal") as dsn:
         settings = Settings(database_url=dsn, data_dir=tmp_path, pool_min=1)
         async with open_services(settings, dsn, fake_vendors(tmp_path)) as services:
-            transport = httpx.ASGITransport(application(services))
+            transport = httpx.ASGITransport(application(services, Access.LOCAL))
             async with httpx.AsyncClient(base_url="http://test", transport=transport) as client:
                 files = {"file": ("talk.flac", talk.read_bytes())}
                 accepted = await client.post("/api/media/analyze", data={"prompt": "What is it?"}, files=files)
