@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from mediaanalysis.__main__ import main
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 KEPT = {"PATH", "HOME", "LANG", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG", "COVERAGE_FILE"}
@@ -29,6 +31,23 @@ def environment(place: Path) -> dict[str, str]:
     """Nothing of the caller's, a data directory for this test, text logs."""
     kept = {name: value for name, value in os.environ.items() if name in KEPT}
     return {**kept, "DATA_DIR": str(place / "data"), "LOG_FORMAT": "text"}
+
+
+@pytest.fixture
+def run_here(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """In this process, without the second that a new one takes: for what is refused before anything begins."""
+
+    def call(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "environ", {**environment, **variables})
+            try:
+                code = main(arguments)
+            except SystemExit as end:
+                code = int(str(end.code))
+        said = capsys.readouterr()
+        return subprocess.CompletedProcess(arguments, code, said.out, said.err)
+
+    return call
 
 
 @pytest.fixture

@@ -38,8 +38,8 @@ def test_an_unreachable_database(run: Run) -> None:
 
 
 @pytest.mark.parametrize("url", ["mysql://u:sesame@h/x", "postgresql:/u:sesame@h/x", "u:sesame@h/x"])
-def test_a_database_url_of_another_form_is_refused_without_being_shown(run: Run, url: str) -> None:
-    done = run("migrate", DATABASE_URL=url)
+def test_a_database_url_of_another_form_is_refused_without_being_shown(run_here: Run, url: str) -> None:
+    done = run_here("migrate", DATABASE_URL=url)
     assert "postgresql://" in _one_line(done)
     assert "sesame" not in done.stderr
 
@@ -75,8 +75,8 @@ def test_a_schema_that_is_behind(run: Run, server: str) -> None:
         ("DATABASE_URL_FILE", "/nowhere", "DATABASE_URL_FILE=/nowhere"),
     ],
 )
-def test_a_wrong_setting(run: Run, variable: str, value: str, says: str) -> None:
-    assert says in _one_line(run("doctor", "--settings", **{variable: value}))
+def test_a_wrong_setting(run_here: Run, variable: str, value: str, says: str) -> None:
+    assert says in _one_line(run_here("doctor", "--settings", **{variable: value}))
 
 
 def test_a_data_directory_that_cannot_be_made(run: Run, tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_a_file_that_is_not_there(run: Run) -> None:
     assert "no such file" in _one_line(run("analyze", "nowhere.mp4", "--prompt", "x"))
 
 
-def test_wrong_usage_shows_the_usage(run: Run) -> None:
-    done = run("serve", "--prot", "1")
+def test_wrong_usage_shows_the_usage(run_here: Run) -> None:
+    done = run_here("serve", "--prot", "1")
     assert done.returncode == 2
     assert "usage: mediaanalysis" in done.stderr

@@ -48,7 +48,7 @@ class Tokens(BaseHTTPRequestHandler):
 def service() -> Iterator[str]:
     Tokens.given, Tokens.status = 0, 200
     server = HTTPServer(("127.0.0.1", 0), Tokens)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/token"
     server.shutdown()
     server.server_close()

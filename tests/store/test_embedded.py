@@ -67,7 +67,8 @@ def test_server_is_shared_survives_interrupts_and_kills_and_the_last_stops_it(da
         one(ours.dsn)
 
 
-def test_a_server_that_is_killed_is_started_again(data_dir: Path) -> None:
+def test_a_server_that_is_killed_is_started_again(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedded, "_LOOK_SECONDS", 0.05)
     ours, second = embedded.start(data_dir, durable=False), begin(data_dir)
     assert second.stdout is not None
     assert second.stdout.readline().strip() == ours.dsn
@@ -80,7 +81,7 @@ def test_a_server_that_is_killed_is_started_again(data_dir: Path) -> None:
                 break
             except psycopg.OperationalError:
                 assert time.monotonic() < until
-                time.sleep(0.1)
+                time.sleep(0.02)
     assert not ours.stop()
     answer, _ = second.communicate(timeout=30)
     assert answer.split()[-1] == "True"
