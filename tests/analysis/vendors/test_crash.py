@@ -42,6 +42,7 @@ async def test_killed_workers_repeat_nothing_that_was_paid_for(
                 for nth in deaths:
                     doomed = await _worker(dsn, tmp_path, nth)
                     assert await doomed.wait() < 0
+                    await services.database.pool.execute("update workers set lease_seconds = 1")
                 last = await _worker(dsn, tmp_path, 0)
                 result = await finished(client, accepted.json()["analysis_id"])
                 last.terminate()

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from mediaanalysis.app import in_process
 from mediaanalysis.settings import Settings
@@ -15,6 +16,12 @@ from tests.analysis.vendors.fake import GOOD, Asked, Heard, Vendor, failed, fake
 from tests.databases import own_database
 
 ORDER = {"TRANSCRIPTION_PROVIDERS": "fake,other,local", "ANSWER_PROVIDERS": "fake,other"}
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked again sooner than the patience of a real service has it."""
+    monkeypatch.setattr("mediaanalysis.providers.chain.BACKOFF_FIRST_SECONDS", 0.05)
 
 
 async def _analyze(server: str, folder: Path, vendor: Vendor, talk: Path) -> dict[str, Any]:

@@ -54,7 +54,10 @@ def _check(results: list[dict[str, Any]], weather: Weather) -> None:
 
 
 @pytest.mark.parametrize("seed", [1])
-async def test_bad_weather(server: str, tmp_path: Path, talk: Path, seed: int) -> None:
+async def test_bad_weather(
+    server: str, tmp_path: Path, talk: Path, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mediaanalysis.providers.chain.BACKOFF_FIRST_SECONDS", 0.1)
     weather = Weather(seed)
     with own_database(server, "soak") as dsn:
         _check(await _soak(dsn, tmp_path, weather, 39, [talk.read_bytes()]), weather)
