@@ -1,2 +1,2 @@
-drop function lane_running, wake_workers;
+drop function lane_running, server_since, wake_workers;
 drop table schedules_fired, provider_turns, lanes, workers, job_failures, processing_jobs;

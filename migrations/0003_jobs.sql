@@ -22,6 +22,7 @@ create table processing_jobs (
     deadline_at         timestamptz,
     timeout_seconds     integer not null default 3600 check (timeout_seconds > 0),
     cancel_requested_at timestamptz,
+    cancel_requested_by jsonb,
     last_error          text,
     payload             jsonb not null default '{}',
     check (state = 'queued' or (worker_id is not null and started_at is not null and deadline_at is not null))
@@ -70,6 +71,7 @@ comment on column processing_jobs.started_at is 'When the running attempt was cl
 comment on column processing_jobs.deadline_at is 'The running attempt is taken away after this time. Progress extends it.';
 comment on column processing_jobs.timeout_seconds is 'Longest silence: deadline_at is set this far ahead by claim and progress.';
 comment on column processing_jobs.cancel_requested_at is 'Cancel was asked for while running; the worker is stopping it.';
+comment on column processing_jobs.cancel_requested_by is 'Who asked, [actor, address], for the audit log: the worker writes the end.';
 comment on column processing_jobs.last_error is 'Code and text of the error the job waits for after (a retry), for ops.why.';
 comment on column processing_jobs.payload is 'Arguments of the handler.';
 
@@ -196,6 +198,15 @@ create function wake_workers() returns void language sql as $$
 $$;
 comment on function wake_workers() is
     'Call after adding work that is due. Silent while every worker is busy: a NOTIFY in each commit costs most of the throughput.';
+
+-- As its owner: only the privileged are told about the server's own processes.
+create function server_since() returns timestamptz language sql stable
+security definer set search_path = pg_catalog, pg_temp as $$
+    select min(backend_start) from pg_stat_activity where backend_type = 'checkpointer'
+$$;
+revoke execute on function server_since() from public;
+comment on function server_since() is
+    'When the server came up, or recovered from a crash: no session is older. Null where the owner of this function may not know.';
 
 create function lane_running(scope text, name text) returns bigint language plpgsql stable as $$
 begin

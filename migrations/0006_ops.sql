@@ -167,7 +167,10 @@ declare
 begin
     select * into job from processing_jobs j where j.request_id = cancel.analysis_id and j.kind = 'analyze' for no key update;
     if job.state = 'running' then
-        update processing_jobs set cancel_requested_at = coalesce(cancel_requested_at, now()) where id = job.id;
+        update processing_jobs
+        set cancel_requested_at = coalesce(cancel_requested_at, now()),
+            cancel_requested_by = coalesce(cancel_requested_by, jsonb_build_array(session_user, host(inet_client_addr())))
+        where id = job.id;
         perform pg_notify('mediaanalysis_cancel', job.id || ' ' || job.fence);
         return format('worker %s is stopping it', job.worker_id);
     end if;

@@ -41,7 +41,7 @@ select complete_jobs($1, $2) as id;
 -- for wins over going back. Rows: the ids that were accepted.
 -- $1 endings jsonb
 with verdict as materialized (
-    select job.id, job.kind, job.request_id, said.code, said.message, said.stage,
+    select job.id, job.kind, job.request_id, job.cancel_requested_by, said.code, said.message, said.stage,
            case when job.cancel_requested_at is not null and said.verb <> 'fail' then 'cancel' else said.verb end as verb,
            case when said.verb in ('retry', 'defer') then now() + make_interval(secs => said.delay_seconds) else job.run_at end as run_at
     from jsonb_to_recordset($1) as said (
@@ -69,6 +69,12 @@ with verdict as materialized (
     from verdict v
     where job.id = any(array(select v.id from verdict v)) and job.id = v.id and v.verb in ('retry', 'defer', 'release', 'crash')
     returning job.id, job.run_at
+), author as materialized (
+    -- For the audit trigger: an analysis that is cancelled now was cancelled by whoever asked for it.
+    select set_config('mediaanalysis.authors', jsonb_object_agg(v.request_id, v.cancel_requested_by)::text, true)
+    from verdict v
+    where v.verb = 'cancel' and v.kind = 'analyze' and v.cancel_requested_by is not null
+    having count(*) > 0
 ), followed as (
     update media_analysis_requests analysis
     set status = ending.status, updated_at = now(),
@@ -78,6 +84,7 @@ with verdict as materialized (
     from verdict v
     cross join lateral (select case v.verb when 'fail' then 'failed' when 'cancel' then 'cancelled' else 'pending'
                                end::media_analysis_status as status) ending
+    cross join (select count(*) from author) as known_author
     where analysis.id = any(array(select v.request_id from verdict v where v.kind = 'analyze'))
       and analysis.id = v.request_id and analysis.status in ('pending', 'processing')
 ), woken as materialized (

@@ -24,7 +24,7 @@ with alive as (
     update workers set seen_at = now() where id = $1 returning draining, lease_seconds
 ), up as materialized (
     select greatest(pg_postmaster_start_time(), coalesce(
-        (select min(backend_start) from pg_stat_activity where backend_type = 'checkpointer'),
+        server_since(),
         (select backend_start from pg_stat_activity where pid = pg_backend_pid()))) as since
 ), buried as (
     delete from workers
