@@ -27,8 +27,8 @@ from mediaanalysis.errors import StoreError
 
 SETTLED_SECONDS = 5.0
 """Without a fault for so long it is well again; so one that fails every other moment does not change each moment."""
-SILENT_SECONDS = 5.0
-"""Whoever gave a statement up after so long was not answered."""
+SILENT_SECONDS = 4.5
+"""Whoever gave a statement up after so long was not answered; those who count do so after five seconds."""
 RETRY_MAX_SECONDS = 5.0
 
 _READ_ONLY = (asyncpg.ReadOnlySQLTransactionError, asyncpg.TargetServerAttributeNotMatched)

@@ -42,6 +42,8 @@ async def page(edge: Edge, request: Request) -> Response:
     query = _query(request)
     db = edge.services.database.pool
     found, total = await asyncio.gather(store.read_page(db, query), store.read_total(db, query))
+    for row in found.rows:
+        edge.cache.saw(str(row.id), row.updated_at)
     following = _encode(Cursor(query.sort_by, query.descending, found.last)) if found.last else None
     pagination = answers.Pagination(
         page=query.page,

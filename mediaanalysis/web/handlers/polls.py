@@ -67,7 +67,7 @@ async def status(edge: Edge, request: Request) -> Response:
 
 
 async def current(edge: Edge, analysis_id: UUID, owner: UUID) -> Answer:
-    """The encoded status. Raises not_found and deleted."""
+    """The encoded status; the last known one while the database is away. Raises not_found and deleted."""
     return await edge.cache.read("status", str(analysis_id), owner, lambda: _load(edge, analysis_id, owner))
 
 
@@ -89,10 +89,12 @@ async def _changed(edge: Edge, analysis_id: UUID, owner: UUID, known: Answer, se
 
 
 async def read(edge: Edge, analysis_id: UUID, owner: UUID) -> Status:
-    """The row. Raises not_found and deleted."""
+    """The row, to be shown. Raises not_found and deleted."""
     row = await edge.statuses.add((analysis_id, owner))
     if row is None or row.deleted_at:
+        edge.cache.gone(str(analysis_id), owner)
         raise missing(row)
+    edge.cache.saw(str(analysis_id), row.updated_at)
     return row
 
 
@@ -114,10 +116,11 @@ async def _load(edge: Edge, analysis_id: UUID, owner: UUID) -> Answer:
     row = await read(edge, analysis_id, owner)
     if row.status is not AnalysisStatus.PENDING:
         answer = answers.StatusAnswer(**answers.status_fields(row))
-        return answers.encoded(answer, is_final=is_final(row.status), keep_seconds=STATUS_SECONDS)
+        final = is_final(row.status)
+        return answers.encoded(answer, is_final=final, keep_seconds=STATUS_SECONDS, version=row.updated_at)
     place = await jobs.read_place(edge.services.database.pool, analysis_id)
     waiting = answers.StatusAnswer(**answers.status_fields(row) | _outlook(place))
-    return answers.encoded(waiting, is_final=False, keep_seconds=POSITION_SECONDS)
+    return answers.encoded(waiting, is_final=False, keep_seconds=POSITION_SECONDS, version=row.updated_at)
 
 
 def _outlook(place: Place | None) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from msgspec import Struct
 from mediaanalysis.store import analyses, contact_sheets, files, provider_calls, stages, transcriptions
 from mediaanalysis.store import results as store
 from mediaanalysis.store.analyses import Analysis
+from mediaanalysis.store.faults import answered_within
 from mediaanalysis.store.files import FileRow
 from mediaanalysis.store.pool import Db
 from mediaanalysis.store.provider_calls import CallRow
@@ -26,6 +27,8 @@ from mediaanalysis.web.handlers import polls
 from mediaanalysis.web.responses import answers
 from mediaanalysis.web.responses.answers import ContactSheetAnswer, FileAnswer, StatusAnswer
 from mediaanalysis.web.responses.cache import RESULT_SECONDS, Answer
+
+LOAD_SECONDS = 10.0
 
 
 class Provenance(Struct, frozen=True, kw_only=True):
@@ -73,12 +76,13 @@ class ResultAnswer(StatusAnswer, frozen=True, kw_only=True):
 async def load(edge: Edge, analysis_id: UUID, owner: UUID) -> Answer:
     """The encoded result. Raises not_found and deleted. The analysis is read first: all that belongs to the state it
     shows was committed before."""
-    async with edge.services.database.pool.acquire() as db:
+    async with answered_within(LOAD_SECONDS), edge.services.database.pool.acquire() as db:
         row = await analyses.read_analysis(db, analysis_id, owner)
         if row is None or row.deleted_at:
             raise polls.missing(row)
         value = ResultAnswer(**_analysis(row), **await _parts(db, analysis_id))
-    return answers.encoded(value, is_final=polls.is_final(row.status), keep_seconds=RESULT_SECONDS)
+    final = polls.is_final(row.status)
+    return answers.encoded(value, is_final=final, keep_seconds=RESULT_SECONDS, version=row.updated_at)
 
 
 def _analysis(row: Analysis) -> dict[str, Any]:

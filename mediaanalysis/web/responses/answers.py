@@ -181,7 +181,9 @@ def encode(value: Any) -> bytes:
     return _encode(value)
 
 
-def encoded(value: Any, *, is_final: bool, keep_seconds: float = 0, media_type: str = JSON) -> Answer:
+def encoded(
+    value: Any, *, is_final: bool, keep_seconds: float = 0, media_type: str = JSON, version: object = None
+) -> Answer:
     """An answer with a strong entity tag. A client asks again with it, and after a while if it is not final."""
     body = value if isinstance(value, bytes) else encode(value)
     etag = f'"{hashlib.blake2b(body, digest_size=16).hexdigest()}"'
@@ -193,7 +195,7 @@ def encoded(value: Any, *, is_final: bool, keep_seconds: float = 0, media_type: 
     ]
     if not is_final:
         headers.append((b"retry-after", b"%d" % ASK_AGAIN_SECONDS))
-    return Answer(body, etag, tuple(headers), is_final, keep_seconds)
+    return Answer(body, etag, tuple(headers), is_final, keep_seconds, version)
 
 
 async def deliver(answer: Answer, scope: Scope, send: Send) -> None:

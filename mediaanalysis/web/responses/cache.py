@@ -1,20 +1,25 @@
-"""Encoded answers in memory: bounded, with a time to live, and never older than a change this process knows of.
+"""Encoded answers in memory: bounded, fresh for a time, and servable as stale while the database is away.
 
-How "never older" is kept: an answer is stored only if nothing changed the analysis between the start of its read and
-its end (`read` holds a ticket that `forget` takes away), and a change is announced after its commit, so that a read
-that begins later sees it. While nobody listens to the database nothing is served and nothing is kept, and what was
-kept before a gap in listening is forgotten.
+A kept answer is **fresh** while the connection that heard of changes when it was read still hears, and its time is not
+up. Otherwise it is served only when reading anew fails because the database is away, with its age, for an hour more.
+
+No reader sees a state older than one already shown to it, because what is kept is never older than what was shown.
+Of a read that begins, all that was shown before is committed, so it cannot be older. What is shown while it is under
+way (by other reads, by a list) is compared with it: equal, and it is kept; another, and nobody can tell which is newer,
+so neither is kept. A change that is announced, or made through this process whatever came of it, forgets both.
 """
 
 from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from uuid import UUID
 
+import msgspec
 from msgspec import Struct
 
+from mediaanalysis.errors import MediaAnalysisError, RequestError
 from mediaanalysis.metrics import Metrics
 
 MAX_BYTES = 64 * 1024 * 1024
@@ -22,25 +27,45 @@ MAX_ENTRY_BYTES = MAX_BYTES // 32
 ENTRY_OVERHEAD_BYTES = 512
 STATUS_SECONDS = 300.0
 RESULT_SECONDS = 3600.0
+STALE_SECONDS = 3600.0
+
+DEAF = 0
 
 
 class Answer(Struct, frozen=True):
     """An encoded answer with its headers and its strong ETag. `is_final`: it stands until somebody acts (retry,
-    delete). `keep_seconds` 0: not to be kept."""
+    delete). `keep_seconds` 0: not to be kept. `version` is that of the analysis it shows."""
 
     body: bytes
     etag: str
     headers: tuple[tuple[bytes, bytes], ...] = ()
     is_final: bool = True
     keep_seconds: float = 0.0
+    version: object = None
+
+
+class _Copy(Struct, frozen=True):
+    """A kept answer. `hearing`: the connection that heard of changes while it was read; `DEAF` where none did."""
+
+    answer: Answer
+    hearing: int
+    kept_at: float
+    fresh_until: float
 
 
 class _Kept(Struct):
-    """The answers about one analysis, by kind, each with the moment it stops being fresh."""
+    """The answers about one analysis, by kind: all of one version."""
 
     owner: UUID
-    answers: dict[str, tuple[Answer, float]]
+    copies: dict[str, _Copy]
     size_bytes: int
+
+
+class _Reading(Struct, eq=False):
+    """A read under way, and what was shown meanwhile: one version, and one answer of its own kind, or it is spoilt."""
+
+    kind: str
+    shown: set[object]
 
 
 class Cache:
@@ -58,78 +83,137 @@ class Cache:
         self._ear = ear
         self._clock = clock
         self._heard_by: object | None = None
+        self._hearing = DEAF
         self._max_bytes = max_bytes
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._size_bytes = 0
-        self._tickets: dict[str, set[object]] = {}
+        self._readings: dict[str, set[_Reading]] = {}
         self._hits = metrics.cache_lookups.labels("hit")
         self._misses = metrics.cache_lookups.labels("miss")
+        self._stales = metrics.cache_lookups.labels("stale")
         metrics.cache_entries.set_function(lambda: len(self._kept))
 
     def get(self, kind: str, analysis_id: str, owner: UUID) -> Answer | None:
-        """The kept answer, if it may be served."""
-        kept = self._kept.get(analysis_id) if self._hears() else None
-        if kept is None or kind not in kept.answers or kept.owner != owner:
-            return None
-        answer, fresh_until = kept.answers[kind]
-        if self._clock() >= fresh_until:
-            self.forget(analysis_id)
+        """The kept answer, while it is fresh."""
+        copy = self._find(kind, analysis_id, owner)
+        if copy is None or not self._is_fresh(copy):
             return None
         self._kept.move_to_end(analysis_id)
         self._hits.inc()
-        return answer
+        return copy.answer
 
     async def read(self, kind: str, analysis_id: str, owner: UUID, load: Callable[[], Awaitable[Answer]]) -> Answer:
-        """The kept answer, or what `load` reads now, kept if it may be."""
+        """The kept answer if it is fresh, or what `load` reads now, or the kept one where the database is away."""
         if answer := self.get(kind, analysis_id, owner):
             return answer
-        self._misses.inc()
-        ticket = object()
-        self._tickets.setdefault(analysis_id, set()).add(ticket)
         try:
-            answer = await load()
-        finally:
-            is_current = self._hears() and self._give_back(analysis_id, ticket)
-        if is_current and answer.keep_seconds:
-            self._keep(kind, analysis_id, owner, answer)
+            answer = await self._load(kind, analysis_id, owner, load)
+        except MediaAnalysisError as error:
+            if error.code == "database_unavailable" and (stale := self._stale(kind, analysis_id, owner)):
+                self._stales.inc()
+                return stale
+            self._misses.inc()
+            raise
+        self._misses.inc()
         return answer
 
+    def saw(self, analysis_id: str, version: object) -> None:
+        """The analysis is being shown in this version by others: what is kept of another one must not follow."""
+        self._compare(analysis_id, "", Answer(b"", "", version=version))
+
+    def gone(self, analysis_id: str, owner: UUID) -> None:
+        """The owner is being told that there is no such analysis; maybe since it is another's."""
+        kept = self._kept.get(analysis_id)
+        if kept is None or kept.owner == owner:
+            self.forget(analysis_id)
+
     def forget(self, analysis_id: str) -> None:
-        """The analysis changed: drop what is kept, and let no read that has begun be kept."""
-        self._tickets.pop(analysis_id, None)
+        """The analysis changed, or may have: drop what is kept, and let no read that has begun be kept."""
+        self._readings.pop(analysis_id, None)
+        self._drop(analysis_id)
+
+    async def _load(self, kind: str, analysis_id: str, owner: UUID, load: Callable[[], Awaitable[Answer]]) -> Answer:
+        reading, hearing = _Reading(kind, set()), self._who_hears()
+        self._readings.setdefault(analysis_id, set()).add(reading)
+        try:
+            answer = await load()
+        except RequestError:
+            self.gone(analysis_id, owner)
+            raise
+        finally:
+            is_valid = self._end(analysis_id, reading)
+        self._compare(analysis_id, kind, answer)
+        is_alone = reading.shown <= {("version", answer.version), ("etag", answer.etag)}
+        if is_valid and is_alone and answer.keep_seconds:
+            self._keep(kind, analysis_id, owner, answer, hearing if hearing == self._who_hears() else DEAF)
+        return answer
+
+    def _stale(self, kind: str, analysis_id: str, owner: UUID) -> Answer | None:
+        """The kept answer, marked with its age (RFC 9111, RFC 9211)."""
+        copy, now = self._find(kind, analysis_id, owner), self._clock()
+        if copy is None or now >= copy.fresh_until + STALE_SECONDS:
+            return None
+        age = int(now - copy.kept_at)
+        mark = b"mediaanalysis; hit; ttl=%d; detail=stale" % -age
+        headers = (*copy.answer.headers, (b"age", b"%d" % age), (b"cache-status", mark))
+        return msgspec.structs.replace(copy.answer, headers=headers)
+
+    def _find(self, kind: str, analysis_id: str, owner: UUID) -> _Copy | None:
+        kept = self._kept.get(analysis_id)
+        return kept.copies.get(kind) if kept is not None and kept.owner == owner else None
+
+    def _is_fresh(self, copy: _Copy) -> bool:
+        return copy.hearing == self._who_hears() != DEAF and self._clock() < copy.fresh_until
+
+    def _who_hears(self) -> int:
+        """The connection that hears of changes now, as a number."""
+        ear = self._ear()
+        if ear is not self._heard_by:
+            self._heard_by = ear
+            self._hearing += 1
+        return DEAF if ear is None else self._hearing
+
+    def _end(self, analysis_id: str, reading: _Reading) -> bool:
+        """Whether no change of the analysis was heard of while it was read."""
+        readings = self._readings.get(analysis_id, set())
+        is_valid = reading in readings
+        readings.discard(reading)
+        if not readings:
+            self._readings.pop(analysis_id, None)
+        return is_valid
+
+    def _compare(self, analysis_id: str, kind: str, answer: Answer) -> None:
+        """The answer is about to be shown: tell the reads under way, and drop what is kept of another state."""
+        for reading in self._readings.get(analysis_id, ()):
+            reading.shown.update(_signs(kind, answer, reading.kind))
+        kept = self._kept.get(analysis_id)
+        if kept is not None and any(_differ(answer, kind, *other) for other in kept.copies.items()):
+            self._drop(analysis_id)
+
+    def _drop(self, analysis_id: str) -> None:
         if kept := self._kept.pop(analysis_id, None):
             self._size_bytes -= kept.size_bytes
 
-    def forget_all(self) -> None:
-        """Changes may have been missed."""
-        self._tickets.clear()
-        self._kept.clear()
-        self._size_bytes = 0
-
-    def _hears(self) -> bool:
-        """Whether changes are heard of, now and since everything here was kept."""
-        ear = self._ear()
-        if ear is not self._heard_by:
-            self.forget_all()
-            self._heard_by = ear
-        return ear is not None
-
-    def _give_back(self, analysis_id: str, ticket: object) -> bool:
-        """Whether nothing changed since the ticket was taken."""
-        tickets = self._tickets.get(analysis_id, set())
-        is_valid = ticket in tickets
-        tickets.discard(ticket)
-        if not tickets:
-            self._tickets.pop(analysis_id, None)
-        return is_valid
-
-    def _keep(self, kind: str, analysis_id: str, owner: UUID, answer: Answer) -> None:
+    def _keep(self, kind: str, analysis_id: str, owner: UUID, answer: Answer, hearing: int) -> None:
         if len(answer.body) > MAX_ENTRY_BYTES:
             return
+        now = self._clock()
         kept = self._kept.setdefault(analysis_id, _Kept(owner, {}, 0))
         before = kept.size_bytes
-        kept.answers[kind] = (answer, self._clock() + answer.keep_seconds)
-        kept.size_bytes = ENTRY_OVERHEAD_BYTES + sum(len(each.body) for each, _ in kept.answers.values())
+        kept.copies[kind] = _Copy(answer, hearing, now, now + answer.keep_seconds)
+        kept.size_bytes = ENTRY_OVERHEAD_BYTES + sum(len(each.answer.body) for each in kept.copies.values())
         self._size_bytes += kept.size_bytes - before
+        self._kept.move_to_end(analysis_id)
         while self._size_bytes > self._max_bytes:
             self._size_bytes -= self._kept.popitem(last=False)[1].size_bytes
+
+
+def _signs(kind: str, answer: Answer, reading_kind: str) -> Iterable[tuple[str, object]]:
+    """What a read of a kind must show itself to agree with the answer."""
+    yield "version", answer.version
+    if kind == reading_kind:
+        yield "etag", answer.etag
+
+
+def _differ(answer: Answer, kind: str, other_kind: str, other: _Copy) -> bool:
+    return answer.version != other.answer.version or (kind == other_kind and answer.etag != other.answer.etag)
