@@ -24,16 +24,22 @@ from mediaanalysis import resources
 from mediaanalysis.errors import ConfigurationError, StoreError
 
 _LOCK_KEY = 0x6D65646961  # "media"
+_MAY_GRANT = """
+    select (select rolsuper or rolcreaterole from pg_roles where rolname = current_user)
+        or (select count(*) = 2 from pg_roles where rolname in ('mediaanalysis_service', 'mediaanalysis_reader'))
+"""
 
 
 def apply(dsn: str) -> list[str]:
-    """Bring the schema up to date. Names of the migrations that were applied, in order."""
+    """Bring the schema up to date, and what the service's own role may do. Names of the migrations that were applied,
+    in order."""
     with _locked(dsn) as backend:
         _require_unchanged(dsn)
         missing = backend.to_apply(_migrations())
         backend.apply_migrations(missing)
         names = [migration.id for migration in missing]
         _keep_checksums(dsn, names)
+        _grant(dsn)
         return names
 
 
@@ -96,6 +102,14 @@ def _keep_checksums(dsn: str, names: list[str]) -> None:
             " on conflict (migration_id) do update set checksum = excluded.checksum",
             [(name, ours[name]) for name in names],
         )
+
+
+def _grant(dsn: str) -> None:
+    """Run `deploy/grants.sql`, unless its roles are missing and we may not make them: then the owner serves."""
+    script = (resources.folder("deploy") / "grants.sql").read_text(encoding="utf-8")
+    with _connection(dsn) as connection:
+        if connection.execute(_MAY_GRANT).fetchone() == (True,):
+            connection.execute(script.encode())
 
 
 def _checksums() -> Mapping[str, str]:

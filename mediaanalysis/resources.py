@@ -1,4 +1,4 @@
-"""Where `sql/` and `migrations/` lie: inside the package in a wheel, beside it in a checkout."""
+"""Where `sql/`, `migrations/` and `deploy/grants.sql` lie: inside the package in a wheel, beside it in a checkout."""
 
 from __future__ import annotations
 

@@ -2,6 +2,9 @@
 
 Tests commit like the program does; afterwards every table is emptied by `delete` (about 0.4 ms; cloning a database
 costs 50). What a test needs beyond `dsn` it makes itself.
+
+`dsn`, `database` and `db` are the service's own role, with what deploy/grants.sql allows it. `operator_dsn` and
+`operator` are the owner of the database: to do by hand what the service may not, and to look at what it may not see.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from mediaanalysis import migrate
 from mediaanalysis.settings import Settings
 from mediaanalysis.store import embedded
 from mediaanalysis.store.pool import Database, Pool
+from tests.databases import SERVICE, as_service
 
 EMPTY_ALL_TABLES = """
     select 'set session_replication_role = replica; '
@@ -40,6 +44,9 @@ def server(testrun_uid: str) -> Iterator[str]:
     """
     place = Path(tempfile.gettempdir()) / f"mediaanalysis-tests-{testrun_uid}"
     running = embedded.start(place, durable=False)
+    with _alone(testrun_uid), psycopg.connect(running.dsn, autocommit=True) as connection:
+        if not connection.execute("select from pg_roles where rolname = %s", [SERVICE]).fetchall():
+            connection.execute(f"create role {SERVICE} login")
     yield running.dsn
     if running.stop():
         shutil.rmtree(place)
@@ -47,13 +54,14 @@ def server(testrun_uid: str) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def process_dsn(server: str, testrun_uid: str) -> Iterator[str]:
-    """DSN of this process's own database. Tests take `dsn`, which also empties it afterwards."""
+    """The owner's DSN of this process's own database. Tests take `dsn` or `operator_dsn`, which empty it, too."""
     name = f"test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
     with psycopg.connect(server.replace("/mediaanalysis?", "/postgres?"), autocommit=True) as connection:
         with _alone(testrun_uid):
             if not connection.execute("select from pg_database where datname = 'migrated'").fetchall():
                 _make_template(connection, server)
             connection.execute(f"create database {name} template migrated strategy file_copy")
+            connection.execute(f"revoke temporary on database {name} from public")  # a copy does not inherit that
         yield server.replace("/mediaanalysis?", f"/{name}?")
         connection.execute(f"drop database {name} with (force)")
 
@@ -76,24 +84,42 @@ def _alone(testrun_uid: str) -> Iterator[None]:
 
 
 @pytest_asyncio.fixture(scope="session")
-async def process_database(process_dsn: str) -> AsyncIterator[Database]:
-    settings = Settings(database_url=process_dsn, pool_min=1, pool_max=20)
-    async with await Database.open(settings, process_dsn) as database:
+async def process_operator(process_dsn: str) -> AsyncIterator[Database]:
+    async with await Database.open(Settings(pool_min=1, pool_max=4), process_dsn) as database:
         yield database
 
 
 @pytest_asyncio.fixture(scope="session")
-async def emptying(process_database: Database) -> str:
-    statement = await process_database.pool.fetchval(EMPTY_ALL_TABLES)
+async def process_database(process_dsn: str) -> AsyncIterator[Database]:
+    dsn = as_service(process_dsn)
+    async with await Database.open(Settings(database_url=dsn, pool_min=1, pool_max=20), dsn) as database:
+        yield database
+
+
+@pytest_asyncio.fixture(scope="session")
+async def emptying(process_operator: Database) -> str:
+    statement = await process_operator.pool.fetchval(EMPTY_ALL_TABLES)
     assert isinstance(statement, str)
     return statement
 
 
 @pytest_asyncio.fixture
-async def dsn(process_dsn: str, process_database: Database, emptying: str) -> AsyncIterator[str]:
-    """A migrated, empty database."""
+async def operator_dsn(process_dsn: str, process_operator: Database, emptying: str) -> AsyncIterator[str]:
+    """A migrated, empty database, for its owner."""
     yield process_dsn
-    await process_database.pool.execute(emptying)
+    await process_operator.pool.execute(emptying)
+
+
+@pytest.fixture
+def operator(operator_dsn: str, process_operator: Database) -> Pool:
+    """Its owner's pool: what an operator does in psql."""
+    return process_operator.pool
+
+
+@pytest.fixture
+def dsn(operator_dsn: str) -> str:
+    """A migrated, empty database, for the service."""
+    return as_service(operator_dsn)
 
 
 @pytest.fixture

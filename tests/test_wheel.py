@@ -11,7 +11,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PROBE = """
 from mediaanalysis import resources
-print(*sorted(path.name for name in ("sql", "migrations") for path in resources.folder(name).glob("*.sql")))
+folders = ("sql", "migrations", "deploy")
+print(*sorted(path.name for name in folders for path in resources.folder(name).glob("*.sql")))
 """
 
 
@@ -31,10 +32,11 @@ def _run(command: list[str], place: Path) -> str:
     return done.stdout
 
 
-def test_finds_its_sql_and_migrations(installed: Path) -> None:
+def test_finds_its_sql_migrations_and_grants(installed: Path) -> None:
     code = f"import sys; sys.path.insert(0, {str(installed)!r}){PROBE}"
     found = _run([sys.executable, "-I", "-c", code], installed).split()
-    expected = sorted(path.name for folder in ("sql", "migrations") for path in (ROOT / folder).glob("*.sql"))
+    folders = ("sql", "migrations", "deploy")
+    expected = sorted(path.name for folder in folders for path in (ROOT / folder).glob("*.sql"))
     assert found == expected
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import json
+import os
 import re
 import shlex
 import shutil
@@ -12,12 +13,15 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import yaml
 
 from mediaanalysis.__main__ import COMMANDS
 from mediaanalysis.settings import variables
+from mediaanalysis.store import embedded
 from mediaanalysis.web.routes import ROUTES
+from tests.databases import SERVICE
 
 TOP = Path(__file__).parents[2]
 DEPLOY = TOP / "deploy"
@@ -51,7 +55,9 @@ def test_services_run_commands_that_exist_with_variables_that_exist(compose: dic
 def test_everything_named_is_declared(compose: dict[str, Any]) -> None:
     for service in compose["services"].values():
         assert set(service["networks"]) <= set(compose["networks"])
-        assert {volume.partition(":")[0] for volume in service["volumes"]} <= set(compose["volumes"])
+        sources = {volume.partition(":")[0] for volume in service["volumes"]}
+        assert {each for each in sources if not each.startswith("./")} <= set(compose["volumes"])
+        assert all((DEPLOY / each).is_file() for each in sources if each.startswith("./"))
         assert set(service.get("depends_on", {})) <= set(compose["services"])
 
 
@@ -59,10 +65,20 @@ def test_the_service_speaks_to_the_database_beside_it(compose: dict[str, Any]) -
     database = compose["services"]["postgres"]
     for service in _ours(compose).values():
         said = service["environment"]
-        assert {name: said[name] for name in database["environment"]} == database["environment"]
-        assert said["POSTGRES_HOST"] == "postgres"
+        assert (said["POSTGRES_HOST"], said["POSTGRES_DB"]) == ("postgres", database["environment"]["POSTGRES_DB"])
     assert compose["networks"]["inside"]["internal"]
     assert database["networks"] == ["inside"]
+
+
+def test_only_migrate_knows_the_owner(compose: dict[str, Any]) -> None:
+    made = compose["services"]["postgres"]["environment"]
+    login = {
+        name: (service["environment"]["POSTGRES_USER"], service["environment"]["POSTGRES_PASSWORD"])
+        for name, service in _ours(compose).items()
+    }
+    assert login.pop("migrate") == (made["POSTGRES_USER"], made["POSTGRES_PASSWORD"])
+    assert set(login.values()) == {(SERVICE, made["SERVICE_PASSWORD"])}
+    assert made["SERVICE_PASSWORD"] != made["POSTGRES_PASSWORD"]
 
 
 def test_nothing_starts_before_the_schema_is_there_and_all_are_watched(compose: dict[str, Any]) -> None:
@@ -140,3 +156,20 @@ def test_every_dependency_is_pinned_and_nothing_comes_from_elsewhere() -> None:
     named = {re.split(r"[\[<>=!~; ]", each)[0] for each in project["dependencies"]}
     named |= {re.split(r"[\[<>=!~; ]", each)[0] for each in project["optional-dependencies"]["dev"]}
     assert named <= {pin[1] for pin in pins if pin}
+
+
+def test_the_login_of_the_service_is_made_with_any_password(server: str, tmp_path: Path) -> None:
+    """What the image of PostgreSQL runs, for a role of another name: this server has that one."""
+    text = (DEPLOY / "service_login.sh").read_text()
+    assert text.count(f"create role {SERVICE} ") == 1
+    (tmp_path / "login.sh").write_text(text.replace(f"create role {SERVICE} ", "create role somebody "))
+    given = {"POSTGRES_USER": "postgres", "POSTGRES_DB": "postgres", "SERVICE_PASSWORD": """it's "$HOME" \\ ; --"""}
+    place = {"PATH": f"{embedded.program('psql').parent}:{os.defpath}", "PGHOST": server.partition("host=")[2]}
+    done = subprocess.run(
+        ["sh", str(tmp_path / "login.sh")], env=given | place, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    with psycopg.connect(server, autocommit=True) as connection:
+        made = "select rolcanlogin, rolsuper, rolpassword ~ '^SCRAM' from pg_authid where rolname = 'somebody'"
+        assert connection.execute(made).fetchone() == (True, False, True)
+        connection.execute("drop role somebody")

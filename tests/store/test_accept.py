@@ -24,7 +24,7 @@ async def outcomes(db: Pool, *requests: analyses.NewAnalysis) -> list[str]:
     return [accepted.outcome.value for accepted in await analyses.accept(db, requests)]
 
 
-async def test_accepted_analysis_is_stored_queued_and_audited(db: Pool) -> None:
+async def test_accepted_analysis_is_stored_queued_and_audited(db: Pool, operator: Pool) -> None:
     new = request(priority=8, actor="key:abc", address="192.0.2.7")
     [answer] = await analyses.accept(db, [new])
     assert answer == analyses.Accepted(Acceptance.ACCEPTED, new.id)
@@ -36,7 +36,7 @@ async def test_accepted_analysis_is_stored_queued_and_audited(db: Pool) -> None:
     assert job is not None
     assert (job["kind"], job["owner_id"], job["priority"]) == ("analyze", OWNER, 8)
     assert job["age"].total_seconds() == 8 * 60
-    [change] = await audit.list_record(db, new.id)
+    [change] = await audit.list_record(operator, new.id)
     assert (change.action, change.performed_by, change.ip_address) == ("insert", "key:abc", "192.0.2.7")
     assert change.new_values is not None
     assert change.new_values["prompt"] == new.prompt

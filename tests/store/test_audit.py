@@ -178,12 +178,18 @@ async def test_not_even_its_owner_loses_it_by_mistake(db: Pool, operator: Pool, 
 
 
 async def test_of_a_key_all_is_told_but_its_secret(operator: Pool, db: Pool) -> None:
-    new = NewKey(name="ci", owner_id=OWNER, key_hash="ef" * 32, prefix="ma_12", grants=Grants(scopes=("read",)))
+    grants = Grants(scopes=("read",), submits_per_minute=60)
+    new = NewKey(name="ci", owner_id=OWNER, key_hash="ef" * 32, prefix="ma_12", grants=grants)
     key_id = await api_keys.add(operator, new, ANN)
+    [found] = await api_keys.list_valid(db)
+    assert (found.id, found.owner_id, found.scopes, found.submits_per_minute) == (key_id, OWNER, ("read",), 60)
     await api_keys.note_used(db, [key_id])
     await operator.execute("update api_keys set key_hash = repeat('cd', 32)")
     assert await api_keys.withdraw(operator, key_id, author=ANN)
+    assert not await api_keys.withdraw(operator, key_id)
     assert not await api_keys.withdraw(operator, uuid4())
+    assert await api_keys.list_valid(db) == []
+    assert await api_keys.any_exist(db)
     added, replaced, revoked = await audit.list_record(operator, key_id)
     assert added.new_values is not None
     assert (added.performed_by, added.new_values["name"]) == (ANN.actor, "ci")

@@ -113,9 +113,11 @@ async def test_deleted_is_hidden_unless_asked_for_and_owners_are_apart(db: Pool)
     assert await history.read_total(db, Query(owner_id=uuid4())) == history.Total(0, is_exact=True)
 
 
-async def test_large_total_is_an_estimate_and_says_so(db: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_large_total_is_an_estimate_and_says_so(
+    db: Pool, operator: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows = await everything(db, 3000)
-    await db.execute("analyze media_analysis_requests")
+    await operator.execute("analyze media_analysis_requests")
     assert await history.read_total(db, Query(owner_id=OWNER)) == history.Total(len(rows), is_exact=True)
     monkeypatch.setattr(history, "EXACT_TOTAL_MAX", 100)
     for query in (Query(owner_id=OWNER), Query(owner_id=OWNER, statuses=(AnalysisStatus.FAILED,))):
@@ -125,10 +127,10 @@ async def test_large_total_is_an_estimate_and_says_so(db: Pool, monkeypatch: pyt
         assert total.count == pytest.approx(len(true), rel=0.3)
 
 
-async def test_page_reads_no_more_than_the_heads_of_its_indexes(db: Pool) -> None:
+async def test_page_reads_no_more_than_the_heads_of_its_indexes(db: Pool, operator: Pool) -> None:
     """Under a generic plan too, which knows neither filter nor cursor: every order is served by its index."""
     await everything(db, 3000)
-    await db.execute("analyze media_analysis_requests")
+    await operator.execute("analyze media_analysis_requests")
     question = history._question(Query(owner_id=OWNER)) | {"skip": 0, "count": 21}
     async with db.transaction() as connection:
         await connection.execute("set local plan_cache_mode = force_generic_plan")

@@ -70,8 +70,9 @@ def test_no_migrations_is_an_error(empty_dsn: str, tmp_path: Path, monkeypatch: 
 
 
 def test_an_edited_migration_is_noticed(empty_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    copy = shutil.copytree(resources.folder("migrations"), tmp_path / "migrations")
-    monkeypatch.setattr(resources, "folder", lambda _name: copy)
+    folder = resources.folder
+    copy = shutil.copytree(folder("migrations"), tmp_path / "migrations")
+    monkeypatch.setattr(resources, "folder", lambda name: copy if name == "migrations" else folder(name))
     migrate.apply(empty_dsn)
     assert migrate.changed(empty_dsn) == []
     with (copy / f"{NAMES[2]}.sql").open("a") as edited:

@@ -40,27 +40,27 @@ async def test_spending_is_summed_and_what_is_unknown_is_counted(db: Pool) -> No
     assert [row.billed for row in await provider_calls.list_all(db, analysis_id)] == [True, False, True]
 
 
-async def test_a_purged_analysis_takes_its_calls_along_and_gets_no_more(db: Pool) -> None:
+async def test_a_purged_analysis_takes_its_calls_along_and_gets_no_more(db: Pool, operator: Pool) -> None:
     analysis_id = await accepted(db)
     await provider_calls.add(db, analysis_id, "answer", 0, DONE)
-    await db.execute("delete from media_analysis_requests where id = $1", analysis_id)
+    await operator.execute("delete from media_analysis_requests where id = $1", analysis_id)
     await provider_calls.add(db, analysis_id, "answer", 0, DONE)
     await provider_calls.add(db, uuid4(), "answer", 0, DONE)
     assert await db.fetchval("select count(*) from provider_calls") == 0
 
 
-async def test_operators_see_what_was_spent(db: Pool) -> None:
+async def test_operators_see_what_was_spent(db: Pool, operator: Pool) -> None:
     analysis_id = await accepted(db)
     for call in (DONE, DONE, UNKNOWN, BUSY):
         await provider_calls.add(db, analysis_id, "answer", 0, call)
-    found = {row["provider"]: dict(row) for row in await db.fetch("select * from ops.spend")}
+    found = {row["provider"]: dict(row) for row in await operator.fetch("select * from ops.spend")}
     assert float(found["groq"]["cost_usd"]) == 0.0002
     assert (found["groq"]["calls"], float(found["groq"]["audio_minutes"])) == (2, 2.0)
     assert (found["mine"]["cost_unknown"], found["openai"]["failed"]) == (1, 1)
 
 
 @pytest.mark.parametrize("change", ["cost_usd = -1", "operation = 'x'", "attempt = 0", "latency_ms = -1"])
-async def test_rows_that_cannot_be_true_are_refused(db: Pool, change: str) -> None:
+async def test_rows_that_cannot_be_true_are_refused(db: Pool, operator: Pool, change: str) -> None:
     await provider_calls.add(db, await accepted(db), "answer", 0, DONE)
     with pytest.raises(StoreError, match="23514"):
-        await db.execute(f"update provider_calls set {change}")
+        await operator.execute(f"update provider_calls set {change}")

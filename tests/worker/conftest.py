@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 import pytest_asyncio
 
@@ -24,6 +25,7 @@ from mediaanalysis.store.schedules import Schedule
 from mediaanalysis.store.signals import Signals
 from mediaanalysis.structs.jobs import NewJob
 from mediaanalysis.worker import Handler, Worker
+from tests.databases import SERVICE
 
 OWNER = UUID(int=5)
 
@@ -87,6 +89,8 @@ def own_server() -> Iterator[Embedded]:
     place.chmod(0o755)
     server = embedded.start(place)
     migrate.apply(server.dsn)
+    with psycopg.connect(server.dsn, autocommit=True) as connection:
+        connection.execute(f"alter role {SERVICE} login")
     yield server
     server.stop()
     shutil.rmtree(place)

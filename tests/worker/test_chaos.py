@@ -23,6 +23,7 @@ from mediaanalysis.store import jobs
 from mediaanalysis.store.embedded import Embedded
 from mediaanalysis.store.pool import Database, Pool
 from mediaanalysis.structs.jobs import NewJob
+from tests.databases import SERVICE, as_service
 from tests.worker.conftest import eventually
 
 SCRIPT = Path(__file__).with_name("chaos_worker.py")
@@ -36,7 +37,7 @@ class Crew:
     """Worker processes; whoever falls is replaced."""
 
     def __init__(self, database: Database) -> None:
-        self.dsn = database.dsn
+        self.dsn = as_service(database.dsn)
         self.db = database.pool
         self.members: list[Process] = []
 
@@ -72,6 +73,7 @@ async def chaos(own_server: Embedded) -> AsyncIterator[Database]:
         for table in ("processing_jobs", "job_failures", "workers", "lanes"):
             await database.pool.execute(f"delete from {table}")
         await database.pool.execute("create table ledger (job_id bigint, fence bigint, pid integer)")
+        await database.pool.execute(f"grant insert on ledger to {SERVICE}")
         yield database
         await database.pool.execute("drop table ledger")
 

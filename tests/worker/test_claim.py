@@ -81,20 +81,20 @@ async def test_a_job_for_later_waits_and_blocks_nobody(db: Pool, worker: int) ->
     assert [each.job.payload["n"] for each in await claim(db, worker, 5)] == ["now"]
 
 
-async def test_a_limit_is_exact(db: Pool, worker: int) -> None:
+async def test_a_limit_is_exact(db: Pool, operator: Pool, worker: int) -> None:
     await add(db, 50, A)
     await add(db, 50, B)
-    await db.execute("select ops.set_limit($1, 3)", str(A))
+    await operator.execute("select ops.set_limit($1, 3)", str(A))
     assert owners(await claim(db, worker, 20)) == {A: 3, B: 10}
     again = await claim(db, worker, 5)
     assert owners(again) == {B: 5}
 
 
-async def test_limits_of_owner_and_kind_hold_together(db: Pool, worker: int) -> None:
+async def test_limits_of_owner_and_kind_hold_together(db: Pool, operator: Pool, worker: int) -> None:
     for owner in (A, B, C):
         await add(db, 10, owner)
         await add(db, 10, owner, kind="chore")
-    await db.execute("select ops.set_limit('work', 4), ops.set_limit('chore', 5), ops.set_limit($1, 2)", str(A))
+    await operator.execute("select ops.set_limit('work', 4), ops.set_limit('chore', 5), ops.set_limit($1, 2)", str(A))
     for _ in range(10):
         await claim(db, worker, 30)
     ran = await db.fetch(
@@ -106,8 +106,8 @@ async def test_limits_of_owner_and_kind_hold_together(db: Pool, worker: int) -> 
     assert sum(n for (_, kind), n in count.items() if kind == "chore") == 5
 
 
-async def test_a_limit_is_exact_under_competition(db: Pool) -> None:
-    await db.execute("select ops.set_limit($1, 3), ops.set_limit($2, 2)", str(A), str(B))
+async def test_a_limit_is_exact_under_competition(db: Pool, operator: Pool) -> None:
+    await operator.execute("select ops.set_limit($1, 3), ops.set_limit($2, 2)", str(A), str(B))
     await add(db, 60, A)
     await add(db, 40, B)
     crowd = [await workers.register(db, ["work"], 4, 20) for _ in range(8)]
@@ -129,19 +129,19 @@ async def test_a_limit_is_exact_under_competition(db: Pool) -> None:
     assert most[B] == 2
 
 
-async def test_a_paused_kind_hides_nothing_behind_it(db: Pool, worker: int) -> None:
+async def test_a_paused_kind_hides_nothing_behind_it(db: Pool, operator: Pool, worker: int) -> None:
     await add(db, 500, A)
     await add(db, 1, A, kind="chore")
-    await db.execute("select ops.pause('work')")
+    await operator.execute("select ops.pause('work')")
     assert [each.job.kind for each in await claim(db, worker, 5)] == ["chore"]
-    await db.execute("select ops.resume('work')")
+    await operator.execute("select ops.resume('work')")
     assert len(await claim(db, worker, 5)) == 5
 
 
-async def test_a_paused_owner_waits(db: Pool, worker: int) -> None:
+async def test_a_paused_owner_waits(db: Pool, operator: Pool, worker: int) -> None:
     await add(db, 5, A)
     await add(db, 5, B)
-    await db.execute("select ops.pause($1)", str(A))
+    await operator.execute("select ops.pause($1)", str(A))
     assert owners(await claim(db, worker, 15)) == {B: 5}
 
 

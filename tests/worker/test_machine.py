@@ -52,6 +52,7 @@ class Held:
 class World:
     loop: asyncio.AbstractEventLoop
     database: Database
+    by_hand: Database
     jobs: dict[int, Model] = field(default_factory=dict)
     ended: dict[int, str] = field(default_factory=dict)
 
@@ -78,7 +79,8 @@ class Queue(RuleBasedStateMachine):
         self.workers = [self.register() for _ in range(2)]
 
     def do(self, statement: str, *arguments: object) -> None:
-        self.world.ask(self.world.db.execute(statement, *arguments))
+        """By hand, as an operator."""
+        self.world.ask(self.world.by_hand.pool.execute(statement, *arguments))
 
     def register(self) -> int:
         return self.world.ask(workers.register(self.world.db, ["work"], 4, 20))
@@ -179,7 +181,7 @@ class Queue(RuleBasedStateMachine):
     def redrive(self) -> None:
         failed = {job_id for job_id, how in self.world.ended.items() if how == "failed"}
         before = set(self.world.jobs)
-        assert self.world.ask(self.world.db.fetchval("select ops.redrive('work')")) == len(failed)
+        assert self.world.ask(self.world.by_hand.pool.fetchval("select ops.redrive('work')")) == len(failed)
         for job_id in failed:
             self.world.ended[job_id] = "redriven"
         for row in self.world.ask(self.world.db.fetch("select id, owner_id from processing_jobs")):
@@ -194,11 +196,14 @@ class Queue(RuleBasedStateMachine):
 
 
 @pytest.fixture
-def world(dsn: str) -> Iterator[World]:
+def world(dsn: str, operator_dsn: str) -> Iterator[World]:
     loop = asyncio.new_event_loop()
-    database = loop.run_until_complete(Database.open(Settings(pool_min=1, pool_max=2), dsn))
-    yield World(loop, database)
-    loop.run_until_complete(database.aclose())
+    database, by_hand = (
+        loop.run_until_complete(Database.open(Settings(pool_min=1, pool_max=2), each)) for each in (dsn, operator_dsn)
+    )
+    yield World(loop, database, by_hand)
+    for each in (by_hand, database):
+        loop.run_until_complete(each.aclose())
     loop.close()
 
 

@@ -27,6 +27,7 @@ from mediaanalysis.structs.jobs import Job
 from mediaanalysis.worker import Control, Finish, Worker
 from mediaanalysis.worker.beat import GUARD_SHARE
 from mediaanalysis.worker.loop import LEASE_SECONDS
+from tests.databases import SERVICE
 from tests.worker.conftest import eventually
 from tests.worker.proxy import Proxy
 
@@ -61,6 +62,16 @@ class Scene:
             return -1
 
 
+async def prepare(dsn: str) -> None:
+    """An empty queue, and a ledger that the service may write in."""
+    connection = await asyncpg.connect(dsn, server_settings=OPERATOR)
+    for table in ("processing_jobs", "job_failures", "workers", "lanes"):
+        await connection.execute(f"delete from {table}")
+    await connection.execute("drop table if exists ledger; create table ledger (job_id bigint)")
+    await connection.execute(f"grant insert on ledger to {SERVICE}")
+    await connection.close()
+
+
 @pytest_asyncio.fixture
 async def scene(own_server: Embedded, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
     monkeypatch.setattr(signals, "_PROBE_SECONDS", 1.0)
@@ -72,11 +83,9 @@ async def scene(own_server: Embedded, monkeypatch: pytest.MonkeyPatch) -> AsyncI
     async with AsyncExitStack() as stack:
         proxy = await stack.enter_async_context(Proxy(own_server._server.socket_dir / embedded._SOCKET))
         settings = Settings(worker_slots=4, stop_grace_seconds=1, pool_min=2, pool_max=6)
-        dsn = f"postgresql://postgres@127.0.0.1:{proxy.port}/mediaanalysis"
+        dsn = f"postgresql://{SERVICE}@127.0.0.1:{proxy.port}/mediaanalysis"
         database = await stack.enter_async_context(await Database.open(settings, dsn))
-        for table in ("processing_jobs", "job_failures", "workers", "lanes"):
-            await database.pool.execute(f"delete from {table}")
-        await database.pool.execute("drop table if exists ledger; create table ledger (job_id bigint)")
+        await prepare(own_server.dsn)
         ear = await stack.enter_async_context(await Signals.open(database))
         services: Any = SimpleNamespace(settings=settings, database=database, metrics=Metrics(), signals=ear)
         begun: list[int] = []

@@ -21,16 +21,16 @@ OWNER = "('00000000-0000-0000-0000-' || lpad(({})::text, 12, '0'))::uuid"
 
 
 @pytest_asyncio.fixture(scope="module")
-async def million(process_database: Database) -> AsyncIterator[Pool]:
+async def million(process_database: Database, process_operator: Database) -> AsyncIterator[Pool]:
     """A thousand owners with a thousand waiting jobs each, and statistics that know nothing of them."""
     db = process_database.pool
-    await db.execute("analyze processing_jobs")
+    await process_operator.pool.execute("analyze processing_jobs")
     owner = OWNER.format("n % 1000")
     await db.execute(
         f"insert into processing_jobs (kind, owner_id) select 'work', {owner} from generate_series(1, {MILLION}) n"
     )
     yield db
-    await db.execute("truncate processing_jobs")
+    await process_operator.pool.execute("truncate processing_jobs")
 
 
 @pytest_asyncio.fixture(params=["auto", "force_generic_plan"])

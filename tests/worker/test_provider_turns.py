@@ -21,16 +21,16 @@ async def held(db: Pool) -> list[Job]:
     return [each.job for each in await jobs.claim(db, worker, ["work"], 10)]
 
 
-async def test_no_limit_no_wait(db: Pool, held: list[Job]) -> None:
+async def test_no_limit_no_wait(db: Pool, operator: Pool, held: list[Job]) -> None:
     turns = [await provider_turns.take(db, "deepgram", job) for job in held]
     assert None not in turns
-    await db.execute("select ops.set_limit('deepgram', 10, 'provider')")
+    await operator.execute("select ops.set_limit('deepgram', 10, 'provider')")
     assert await provider_turns.take(db, "deepgram", held[0]) is None, "calls that began before count, too"
     assert await provider_turns.take(db, "openai", held[0]) is not None
 
 
-async def test_a_limit_is_exact_under_competition(db: Pool, held: list[Job]) -> None:
-    await db.execute("select ops.set_limit('deepgram', 3, 'provider')")
+async def test_a_limit_is_exact_under_competition(db: Pool, operator: Pool, held: list[Job]) -> None:
+    await operator.execute("select ops.set_limit('deepgram', 3, 'provider')")
     turns = await asyncio.gather(*(provider_turns.take(db, "deepgram", job) for job in held * 3))
     taken = [turn for turn in turns if turn is not None]
     assert len(taken) == 3
@@ -38,8 +38,8 @@ async def test_a_limit_is_exact_under_competition(db: Pool, held: list[Job]) -> 
     assert len([t for t in [await provider_turns.take(db, "deepgram", job) for job in held] if t]) == 1
 
 
-async def test_turns_of_a_job_that_was_taken_away_are_void(db: Pool, held: list[Job]) -> None:
-    await db.execute("select ops.set_limit('deepgram', 1, 'provider')")
+async def test_turns_of_a_job_that_was_taken_away_are_void(db: Pool, operator: Pool, held: list[Job]) -> None:
+    await operator.execute("select ops.set_limit('deepgram', 1, 'provider')")
     lost, other = held[:2]
     assert await provider_turns.take(db, "deepgram", lost)
     assert await provider_turns.take(db, "deepgram", other) is None

@@ -83,8 +83,8 @@ async def test_what_is_not_the_job_s_fault_burns_no_attempt(db: Pool, job: Job, 
 
 
 @pytest.mark.parametrize("verb", ["cancel", "retry", "release", "crash"])
-async def test_a_cancel_that_was_asked_for_wins_over_going_back(db: Pool, job: Job, verb: str) -> None:
-    await db.execute("select ops.cancel($1)", job.request_id)
+async def test_a_cancel_that_was_asked_for_wins_over_going_back(db: Pool, operator: Pool, job: Job, verb: str) -> None:
+    await operator.execute("select ops.cancel($1)", job.request_id)
     assert await jobs.complete(db, [(job.id, job.fence)]) == set()
     assert await jobs.settle(db, [Ending(job.id, job.fence, verb)]) == {job.id}
     assert await row(db) == {}
@@ -130,7 +130,7 @@ async def test_each_time_of_a_schedule_is_enqueued_once(db: Pool) -> None:
     assert await db.fetchval("select count(*) from processing_jobs where kind = 'sweep_files'") == 1
 
 
-async def test_a_chore_that_still_waits_is_not_piled_up(db: Pool) -> None:
+async def test_a_chore_that_still_waits_is_not_piled_up(db: Pool, operator: Pool) -> None:
     await schedules.fire(db, Schedule("sweep", "sweep_files", 3600))
-    await db.execute("update schedules_fired set slot = slot - interval '1 hour'")
+    await operator.execute("update schedules_fired set slot = slot - interval '1 hour'")
     assert not await schedules.fire(db, Schedule("sweep", "sweep_files", 3600))

@@ -136,12 +136,12 @@ async def test_an_error_that_the_database_refuses_holds_up_nobody(db: Pool, star
     assert worker.health().ready
 
 
-async def test_a_running_job_is_cancelled_within_a_second(db: Pool, start: Start) -> None:
+async def test_a_running_job_is_cancelled_within_a_second(db: Pool, operator: Pool, start: Start) -> None:
     gate = Gate()
     analysis_id = await new_analysis(db)
     await start({"analyze": gate})
     await eventually(lambda: gate.begun)
-    await db.execute("select ops.cancel($1)", analysis_id)
+    await operator.execute("select ops.cancel($1)", analysis_id)
     await eventually(lambda: gate.stopped, within_seconds=1)
     await eventually(lambda: queue_is_empty(db))
     assert await status(db) == "cancelled"
@@ -157,7 +157,7 @@ async def test_a_cancel_nobody_was_told_of_is_found(db: Pool, start: Start) -> N
     assert gate.stopped
 
 
-async def test_a_cancel_during_the_end_loses_or_wins_as_a_whole(db: Pool, start: Start) -> None:
+async def test_a_cancel_during_the_end_loses_or_wins_as_a_whole(db: Pool, operator: Pool, start: Start) -> None:
     analysis_id = await new_analysis(db)
     writing, go_on = asyncio.Event(), asyncio.Event()
 
@@ -173,7 +173,7 @@ async def test_a_cancel_during_the_end_loses_or_wins_as_a_whole(db: Pool, start:
 
     await start({"analyze": produce})
     await writing.wait()
-    cancel = asyncio.create_task(db.fetchval("select ops.cancel($1)", analysis_id))
+    cancel = asyncio.create_task(operator.fetchval("select ops.cancel($1)", analysis_id))
     await eventually(lambda: db.fetchval("select exists (select from pg_locks where not granted)"))
     go_on.set()
     assert await cancel == "not cancelled: it is completed"
@@ -258,28 +258,28 @@ async def test_a_claim_whose_answer_was_lost_is_given_back(db: Pool, start: Star
     assert seen == [3]
 
 
-async def test_work_from_psql_wakes_an_idle_worker(db: Pool, start: Start) -> None:
+async def test_work_from_psql_wakes_an_idle_worker(db: Pool, operator: Pool, start: Start) -> None:
     gate = Gate()
     await start({"wait": gate})
     await eventually(lambda: db.fetchval("select idle from workers"))
     loop = asyncio.get_running_loop()
     began = loop.time()
-    await db.execute("select ops.enqueue('wait')")
+    await operator.execute("select ops.enqueue('wait')")
     await eventually(lambda: gate.begun)
     assert loop.time() - began < 0.5
     gate.open.set()
 
 
 @pytest.mark.parametrize("undo", ["select ops.resume('wait')", "select ops.set_limit('wait', null)"])
-async def test_an_end_of_holding_back_wakes_too(db: Pool, start: Start, undo: str) -> None:
+async def test_an_end_of_holding_back_wakes_too(db: Pool, operator: Pool, start: Start, undo: str) -> None:
     gate = Gate()
     gate.open.set()
-    await db.execute("select ops.pause('wait')" if "resume" in undo else "select ops.set_limit('wait', 0)")
+    await operator.execute("select ops.pause('wait')" if "resume" in undo else "select ops.set_limit('wait', 0)")
     await jobs.enqueue(db, [NewJob("wait")])
     await start({"wait": gate})
     await eventually(lambda: db.fetchval("select idle from workers"))
     assert not gate.begun
-    await db.execute(undo)
+    await operator.execute(undo)
     await eventually(lambda: gate.begun, within_seconds=0.5)
 
 
@@ -296,17 +296,17 @@ async def test_schedules_run_without_a_leader(db: Pool, start: Start) -> None:
     assert len(ran) == 1
 
 
-async def kill_backends(db: Pool) -> None:
+async def kill_backends(operator: Pool) -> None:
     others = "select pid from pg_stat_activity where pid <> pg_backend_pid() and datname = current_database()"
-    await db.fetch(f"select pg_terminate_backend(pid) from ({others}) as other")
+    await operator.fetch(f"select pg_terminate_backend(pid) from ({others}) as other")
 
 
-async def test_it_heals_after_every_connection_was_cut(db: Pool, start: Start) -> None:
+async def test_it_heals_after_every_connection_was_cut(db: Pool, operator: Pool, start: Start) -> None:
     gate = Gate()
     await jobs.enqueue(db, [NewJob("wait")])
     worker = await start({"wait": gate})
     await eventually(lambda: gate.begun)
-    await kill_backends(db)
+    await kill_backends(operator)
     gate.open.set()
     await eventually(lambda: quietly(queue_is_empty, db), within_seconds=5)
     await jobs.enqueue(db, [NewJob("wait")])
@@ -325,15 +325,15 @@ async def set_read_only(dsn: str, value: str) -> None:
     await connection.close()
 
 
-async def test_it_waits_out_a_server_that_only_reads(dsn: str, db: Pool, start: Start) -> None:
+async def test_it_waits_out_a_server_that_only_reads(operator_dsn: str, db: Pool, start: Start) -> None:
     gate = Gate()
     gate.open.set()
     worker = await start({"wait": gate})
-    await set_read_only(dsn, "on")
+    await set_read_only(operator_dsn, "on")
     try:
         await eventually(lambda: not worker.health().ready)
     finally:
-        await set_read_only(dsn, "off")
+        await set_read_only(operator_dsn, "off")
     await eventually(lambda: worker.health().ready, within_seconds=5)
     await eventually(lambda: quietly(added, db))
     await eventually(lambda: gate.begun, within_seconds=5)
