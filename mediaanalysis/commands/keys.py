@@ -95,7 +95,10 @@ async def _create(db: Db, arguments: argparse.Namespace) -> int:
         expires_at=grants.moment(arguments.expires),
         **grants.limits(arguments.rate),
     )
+    is_first = not await api_keys.any_exist(db)
     await _make(db, name, await _owner(db, arguments.owner), allowed)
+    if is_first:
+        print("From now on every caller needs a key. `--owner local`: one for what was made without.", file=sys.stderr)
     return 0
 
 
@@ -136,9 +139,8 @@ async def _rotate(db: Db, arguments: argparse.Namespace) -> int:
     allowed = Grants(**{name: getattr(key, name) for name in Grants.__struct_fields__})
     await _make(db, key.name, key.owner_id, allowed)
     await api_keys.withdraw(db, key.id, grace, _author())
-    print(
-        f"the old one ({key.prefix}…) " + (f"works for {arguments.grace} more" if grace else "is refused from now on")
-    )
+    ending = f"works for {arguments.grace} more" if grace else "is refused from now on"
+    print(f"the old one ({key.prefix}…) {ending}", file=sys.stderr)
     return 0
 
 
