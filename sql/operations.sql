@@ -8,6 +8,13 @@ select not pg_is_in_recovery();
 -- Version of the server as a number: 180004 is 18.4.
 select current_setting('server_version_num')::integer;
 
+-- name: read_role
+-- Who we are to the database, and whether the audit log is safe from us; no row before it is migrated.
+select current_user::text as name,
+       pg_has_role(relowner, 'usage') or has_table_privilege(oid, 'insert, update, delete, truncate, trigger') as alters_audit
+from pg_class
+where oid = to_regclass('audit_log');
+
 -- name: read_queue
 -- Live jobs by kind and state, with the age of the oldest that is due.
 select kind, state, count(*) as jobs,

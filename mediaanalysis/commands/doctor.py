@@ -103,6 +103,19 @@ async def _database(services: Services) -> Finding:
     return Finding("database", text, None if version >= OLDEST_POSTGRES else "PostgreSQL 14 or newer is needed")
 
 
+async def _audit(services: Services) -> Finding:
+    """Whoever runs the embedded server holds its files: no role would keep them from anything."""
+    role = await operations.role(services.database.pool)
+    if role is None:
+        return Finding("audit", "no log yet")
+    if services.settings.database_url is None:
+        return Finding("audit", "log kept, in this user's own database")
+    if not role.alters_audit:
+        return Finding("audit", f"log kept; {role.name} cannot alter it")
+    fix = "log in as mediaanalysis_service, not as the owner"
+    return Finding("audit", f"log kept, but {role.name} can alter it", fix, warning=True)
+
+
 async def _ffmpeg(services: Services) -> Finding:
     ffmpeg.require()
     tools = await ffmpeg.inspect(services.sandbox)
@@ -140,6 +153,7 @@ async def _providers(services: Services) -> Finding:
 
 CHECKS: dict[str, Callable[[Services], Awaitable[Finding]]] = {
     "database": _database,
+    "audit": _audit,
     "ffmpeg": _ffmpeg,
     "guards": _guards,
     "storage": _storage,

@@ -22,6 +22,13 @@ class QueueDepth(Struct, frozen=True):
     oldest_seconds: float
 
 
+class Role(Struct, frozen=True):
+    """Who we are to the database. `alters_audit`: we own the audit log, or may write in it."""
+
+    name: str
+    alters_audit: bool
+
+
 async def ping(db: Db) -> bool:
     """Whether the database takes writes. Raises StoreError where it does not answer."""
     return bool(await db.fetchval(_SQL.ping))
@@ -30,6 +37,11 @@ async def ping(db: Db) -> bool:
 async def server_version(db: Db) -> int:
     """As a number: 180004 is 18.4."""
     return int(await db.fetchval(_SQL.read_server_version))
+
+
+async def role(db: Db) -> Role | None:
+    """None before the database is migrated."""
+    return rows.one(await db.fetchrow(_SQL.read_role), Role)
 
 
 async def queue_depth(db: Db) -> list[QueueDepth]:
