@@ -30,6 +30,7 @@ from mediaanalysis.store.pool import Database
 from mediaanalysis.store.signals import Signals
 from mediaanalysis.structs.jobs import Job
 from mediaanalysis.web.access.keyring import Access
+from mediaanalysis.web.crowd import capacity
 from mediaanalysis.web.routes import application
 from mediaanalysis.web.server import Server
 from mediaanalysis.worker import Handler, Worker
@@ -146,7 +147,8 @@ async def serve(
         collect_seldom()
         greet()
         worker = worker_for(services) if settings.worker_slots else None
-        server = Server(application(services, access, worker.health if worker else None))
+        most = capacity(settings.connections_max)
+        server = Server(application(services, access, worker.health if worker else None), most)
         _stop_on_signal(server.stop, *([worker.stop] if worker else []))
         async with asyncio.TaskGroup() as group:
             if worker:

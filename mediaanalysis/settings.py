@@ -20,6 +20,7 @@ from mediaanalysis.errors import ConfigurationError
 
 KIB = 1024
 GIB = 1024**3
+LISTS = frozenset({"fetch_allow", "trusted_proxies", "cors_origins"})
 POSTGRES_SCHEMES = ("postgresql://", "postgres://")
 
 
@@ -74,6 +75,16 @@ class Settings(Struct, frozen=True, kw_only=True):
     allow_without_keys: Annotated[
         bool, Variable("ALLOW_WITHOUT_KEYS", "serve others than this machine although no key is asked for")
     ] = False
+    connections_max: Annotated[
+        Count, Variable("CONNECTIONS_MAX", "connections of clients at once; fewer where descriptors are scarce")
+    ] = 12_000
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        Variable("TRUSTED_PROXIES", "addresses or CIDRs whose X-Forwarded-For is believed, comma separated"),
+    ] = ()
+    cors_origins: Annotated[
+        tuple[str, ...], Variable("CORS_ORIGINS", "origins of web pages that may use this, comma separated; *: any")
+    ] = ()
 
     submits_per_minute: Annotated[
         Limit, Variable("SUBMITS_PER_MINUTE", "analyses an owner of keys may submit in a minute; 0: no limit")
@@ -160,7 +171,7 @@ def _convert(field: str, text: str | None) -> Any:
     kind = get_type_hints(Settings, include_extras=True)[field]
     variable = variables()[field]
     value: Any = text
-    if text is not None and field == "fetch_allow":
+    if text is not None and field in LISTS:
         value = [part.strip() for part in text.split(",") if part.strip()]
     try:
         if field == "data_dir":

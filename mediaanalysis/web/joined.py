@@ -7,6 +7,7 @@ import asyncio
 from typing import Any
 
 JOINED_MAX_BYTES = 16_384
+CLOSE_SECONDS = 30.0
 
 
 class Joined:
@@ -33,13 +34,17 @@ class Joined:
             self.flush()
 
     def close(self) -> None:
-        """After what was written is sent."""
+        """After what was written is sent, if it is taken in `CLOSE_SECONDS`: who never reads would stay for ever."""
         self.flush()
-        self._transport.close()
+        if not self._transport.is_closing():
+            self._transport.close()
+            if self._transport.get_write_buffer_size():
+                self._loop.call_later(CLOSE_SECONDS, self._transport.abort)
 
     def flush(self) -> None:
-        """Send what waits, now: before the connection ends."""
+        """Send what waits, now: before the connection ends. Nobody is there any more to hear it after that."""
         if self._parts:
-            self._transport.write(b"".join(self._parts))
+            if not self._transport.is_closing():
+                self._transport.write(b"".join(self._parts))
             self._parts.clear()
             self._size_bytes = 0

@@ -9,15 +9,17 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from mediaanalysis.web.connections import Connection
+from mediaanalysis.web.crowd import Crowd
 
 KEEP_ALIVE_SECONDS = 30
 STOP_SECONDS = 5
 
 
 class Server(uvicorn.Server):
-    """Serves until `stop`. Signals are the composition root's: they also concern the worker beside it."""
+    """Serves until `stop`, at most `connections_max` at once. Signals are the composition root's: they also concern the
+    worker beside it."""
 
-    def __init__(self, application: ASGIApp) -> None:
+    def __init__(self, application: ASGIApp, connections_max: int = 1000) -> None:
         super().__init__(
             uvicorn.Config(
                 application,
@@ -35,6 +37,7 @@ class Server(uvicorn.Server):
                 backlog=2048,
             )
         )
+        self.server_state = Crowd(connections_max)
 
     def stop(self) -> None:
         """Stop taking requests; those under way have `STOP_SECONDS` to end. Twice: at once."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import cast
 
+import pytest
+
+from mediaanalysis.web import joined as joined_answers
 from mediaanalysis.web.joined import JOINED_MAX_BYTES, Joined
 
 
@@ -13,6 +16,8 @@ class Wire:
 
     def __init__(self) -> None:
         self.told: list[bytes | str] = []
+        self.unread_bytes = 0
+        self.aborted = asyncio.Event()
 
     def write(self, data: bytes) -> None:
         self.told.append(data)
@@ -20,8 +25,15 @@ class Wire:
     def close(self) -> None:
         self.told.append("close")
 
+    def abort(self) -> None:
+        self.told.append("abort")
+        self.aborted.set()
+
     def is_closing(self) -> bool:
         return "close" in self.told
+
+    def get_write_buffer_size(self) -> int:
+        return self.unread_bytes
 
 
 def joined(wire: Wire) -> Joined:
@@ -59,3 +71,21 @@ async def test_much_does_not_wait() -> None:
     assert wire.told == [b"head" + b"x" * JOINED_MAX_BYTES]
     await asyncio.sleep(0)
     assert len(wire.told) == 1
+
+
+async def test_who_never_reads_does_not_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(joined_answers, "CLOSE_SECONDS", 0)
+    wire = Wire()
+    wire.unread_bytes = 1
+    joined(wire).close()
+    await wire.aborted.wait()
+    assert wire.told == ["close", "abort"]
+
+
+async def test_nothing_is_said_to_who_has_left() -> None:
+    wire = Wire()
+    transport = joined(wire)
+    transport.write(b"hello?")
+    wire.close()
+    await asyncio.sleep(0)
+    assert wire.told == ["close"]

@@ -30,6 +30,12 @@ def content_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
+def check_coding(request: Request) -> None:
+    """Bodies are taken as they are: a small compressed one may be a large one."""
+    if request.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+        raise RequestError("Send the body without a Content-Encoding.", code="unsupported_content_type")
+
+
 def declared_bytes(request: Request, max_bytes: int) -> int:
     """What the body's length is said to be, 0 where nothing is said. Raises body_too_large."""
     declared = request.headers.get("content-length", "")
