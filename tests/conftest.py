@@ -21,11 +21,10 @@ import psycopg
 import pytest
 import pytest_asyncio
 
-from mediaanalysis import migrate
 from mediaanalysis.settings import Settings
 from mediaanalysis.store import embedded
 from mediaanalysis.store.pool import Database, Pool
-from tests.databases import SERVICE, as_service
+from tests.databases import SERVICE, as_service, create_migrated
 
 EMPTY_ALL_TABLES = """
     select 'set session_replication_role = replica; '
@@ -53,26 +52,13 @@ def server(testrun_uid: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def process_dsn(server: str, testrun_uid: str) -> Iterator[str]:
+def process_dsn(server: str) -> Iterator[str]:
     """The owner's DSN of this process's own database. Tests take `dsn` or `operator_dsn`, which empty it, too."""
     name = f"test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
     with psycopg.connect(server.replace("/mediaanalysis?", "/postgres?"), autocommit=True) as connection:
-        with _alone(testrun_uid):
-            if not connection.execute("select from pg_database where datname = 'migrated'").fetchall():
-                _make_template(connection, server)
-            connection.execute(f"create database {name} template migrated strategy file_copy")
-            connection.execute(f"revoke temporary on database {name} from public")  # a copy does not inherit that
+        create_migrated(connection, server, name)
         yield server.replace("/mediaanalysis?", f"/{name}?")
         connection.execute(f"drop database {name} with (force)")
-
-
-def _make_template(connection: psycopg.Connection, server: str) -> None:
-    """The database `migrated`, whole or not at all. PostgreSQL copies and renames only what nobody is connected to."""
-    connection.execute("drop database if exists migrating")
-    connection.execute("create database migrating template template0 strategy file_copy")
-    migrate.apply(server.replace("/mediaanalysis?", "/migrating?"))
-    connection.execute("select pg_terminate_backend(pid, 10000) from pg_stat_activity where datname = 'migrating'")
-    connection.execute("alter database migrating rename to migrated")
 
 
 @contextmanager

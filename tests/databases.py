@@ -27,8 +27,40 @@ def own_database(server: str, name: str, *, migrated: bool = True) -> Iterator[s
     name = f"{name}_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
     dsn = server.replace("/mediaanalysis?", f"/{name}?")
     with psycopg.connect(server.replace("/mediaanalysis?", "/postgres?"), autocommit=True) as connection:
-        connection.execute(f"create database {name} template template0")
         if migrated:
-            migrate.apply(dsn)
+            create_migrated(connection, server, name)
+        else:
+            connection.execute(f"create database {name} template template0")
         yield as_service(dsn) if migrated else dsn
         connection.execute(f"drop database {name} with (force)")
+
+
+def create_migrated(connection: psycopg.Connection, server: str, name: str) -> None:
+    """Copy the database `migrated`, which the first process of the session makes. `connection` is to `postgres`.
+
+    A copy takes a third of the time of the migrations.
+    """
+    with _alone(connection):
+        if not connection.execute("select from pg_database where datname = 'migrated'").fetchall():
+            _make_template(connection, server)
+        connection.execute(f"create database {name} template migrated strategy file_copy")
+        connection.execute(f"revoke temporary on database {name} from public")  # a copy does not inherit that
+
+
+def _make_template(connection: psycopg.Connection, server: str) -> None:
+    """The database `migrated`, whole or not at all. PostgreSQL copies and renames only what nobody is connected to."""
+    connection.execute("drop database if exists migrating")
+    connection.execute("create database migrating template template0 strategy file_copy")
+    migrate.apply(server.replace("/mediaanalysis?", "/migrating?"))
+    connection.execute("select pg_terminate_backend(pid, 10000) from pg_stat_activity where datname = 'migrating'")
+    connection.execute("alter database migrating rename to migrated")
+
+
+@contextmanager
+def _alone(connection: psycopg.Connection) -> Iterator[None]:
+    """One process of the test session at a time."""
+    connection.execute("select pg_advisory_lock(1)")
+    try:
+        yield
+    finally:
+        connection.execute("select pg_advisory_unlock(1)")
