@@ -13,7 +13,8 @@ import msgspec
 from mediaanalysis import log
 from mediaanalysis.analysis.context import Context
 from mediaanalysis.analysis.stage import Artifact, Ledger, Produced, Stage
-from mediaanalysis.errors import WARNINGS, BudgetError, MediaAnalysisError, StaleJob
+from mediaanalysis.errors import WARNINGS, BudgetError, MediaAnalysisError, StaleJob, StoreError
+from mediaanalysis.storage import faults
 from mediaanalysis.storage.layout import RETENTION_DAYS
 from mediaanalysis.store import files, stages
 from mediaanalysis.store.files import NewFile
@@ -55,7 +56,8 @@ async def _run_or_warn(context: Context, stage: Stage[Any], key: str) -> None:
         raise
     except MediaAnalysisError as error:
         last = context.job.attempt >= context.job.max_attempts
-        if stage.warning is None or (error.retryable and not last):
+        is_away = isinstance(error, StoreError) and error.is_away
+        if stage.warning is None or is_away or (error.retryable and not last):
             raise
         context.failures.append(error)
         context.notices.append(Notice(stage.warning, f"{WARNINGS[stage.warning]} {error.detail}", stage.name))
@@ -66,8 +68,9 @@ async def _run(context: Context, stage: Stage[Output], key: str) -> None:
     await context.report(stage, 0)
     await _require(stages.start(context.db, context.analysis.id, context.job, stage.name, key))
     try:
-        produced = await stage.run(context)
-        kept = await asyncio.gather(*(_store(context, stage, artifact) for artifact in produced.artifacts))
+        with faults.filling():
+            produced = await stage.run(context)
+            kept = await asyncio.gather(*(_store(context, stage, artifact) for artifact in produced.artifacts))
     except MediaAnalysisError as error:
         end = StageEnd.failed(stage.name, key, error.code, watch.duration_ms)
         await stages.finish(context.db, context.analysis.id, context.job, end)

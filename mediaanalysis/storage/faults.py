@@ -11,7 +11,23 @@ from obstore.exceptions import BaseError, PermissionDeniedError, Unauthenticated
 
 from mediaanalysis.errors import ResourceError
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _NO_SPACE = re.compile(r"\(os error (?:28|122)\)")  # ENOSPC, EDQUOT, as Rust prints them
+
+
+DISK_SECONDS = 60.0
+"""For somebody, or the next sweep, to make room."""
+
+
+@contextmanager
+def filling() -> Iterator[None]:
+    """A disk that is full while others than the store write on it: ResourceError `disk_full` instead of an OSError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise disk_full() from error
+        raise
 
 
 @contextmanager
@@ -33,11 +49,12 @@ def writing() -> Iterator[None]:
 
 
 def disk_full() -> ResourceError:
-    return ResourceError("The disk is nearly full: free some space, or lower the retention.", code="disk_full")
+    detail = "The disk is nearly full: free some space, or lower the retention."
+    return ResourceError(detail, code="disk_full", retry_after_seconds=DISK_SECONDS)
 
 
 def _translate(error: Exception) -> ResourceError:
-    if _NO_SPACE.search(str(error)) or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+    if _NO_SPACE.search(str(error)) or getattr(error, "errno", None) in _FULL:
         return disk_full()
     if isinstance(error, PermissionDeniedError | UnauthenticatedError):
         return ResourceError("The file storage refuses access: check its credentials.", code="storage_unavailable")

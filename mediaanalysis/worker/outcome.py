@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from mediaanalysis.errors import MediaAnalysisError, ProviderError, ResourceError, StaleJob
+from mediaanalysis.errors import MediaAnalysisError, ProviderError, ResourceError, StaleJob, StoreError
 from mediaanalysis.store.jobs import Abandoned
 from mediaanalysis.structs.jobs import Ending, Job
 
 CRASHES_MAX = 3
 BACKOFF_FIRST_SECONDS = 5.0
 BACKOFF_MAX_SECONDS = 900.0
+OUTAGE_SECONDS = 1.0
 WISH_MAX_SECONDS = 86_400.0
 
 
 def of_error(job: Job | Abandoned, error: Exception, draw: float) -> Ending:
     """Retry what may work later, within the attempts allowed; fail the rest.
 
-    StaleJob says that the job is no longer wanted: cancelled, its analysis deleted, or not ours any more.
+    StaleJob says that the job is no longer wanted: cancelled, its analysis deleted, or not ours any more. A database
+    that went away burns no attempt: that was no fault of the job's.
     """
     if isinstance(error, StaleJob):
         return Ending(job.id, job.fence, "cancel")
     known = error if isinstance(error, MediaAnalysisError) else _unexpected(error)
+    if isinstance(known, StoreError) and known.is_away:  # its end is written when the database is back
+        return Ending(job.id, job.fence, "defer", OUTAGE_SECONDS * (1 + draw), known.code, known.detail)
     if _is_left_alone(known):
         pause_seconds = min(BACKOFF_MAX_SECONDS, retry_after_seconds(known) or 0) * (1 + draw / 4)
         return Ending(job.id, job.fence, "defer", pause_seconds, known.code, known.detail)
@@ -55,8 +59,7 @@ def backoff_seconds(attempt: int, draw: float) -> float:
 
 def retry_after_seconds(error: Exception) -> float | None:
     """How long the other side asked to be left alone, where it did."""
-    wish: float | None = getattr(error, "retry_after_seconds", None)
-    return wish
+    return error.retry_after_seconds if isinstance(error, MediaAnalysisError) else None
 
 
 def _is_left_alone(error: MediaAnalysisError) -> bool:

@@ -7,7 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from mediaanalysis.errors import FetchError, MediaError, ProviderError, StaleJob
+from mediaanalysis.errors import FetchError, MediaError, ProviderError, StaleJob, StoreError
+from mediaanalysis.storage import faults
 from mediaanalysis.store.jobs import Abandoned
 from mediaanalysis.structs.jobs import Ending, Job
 from mediaanalysis.worker import outcome
@@ -40,6 +41,18 @@ def test_the_last_attempt_is_the_last() -> None:
 def test_a_fault_of_ours_is_tried_again_and_says_nothing_of_the_inside() -> None:
     ending = outcome.of_error(job(), ValueError("secret"), 0)
     assert (ending.verb, ending.code, "secret" in str(ending.message)) == ("retry", "internal", False)
+
+
+def test_a_database_that_went_away_burns_no_attempt() -> None:
+    ending = outcome.of_error(job(attempt=5), StoreError("gone", is_away=True), 0)
+    assert (ending.verb, ending.delay_seconds, ending.code) == ("defer", outcome.OUTAGE_SECONDS, "database_unavailable")
+    assert outcome.of_error(job(), StoreError("a deadlock"), 0).verb == "retry"
+    assert outcome.of_error(job(), StoreError("refused", code="internal", retryable=False), 0).verb == "fail"
+
+
+def test_a_full_disk_is_given_time() -> None:
+    ending = outcome.of_error(job(), faults.disk_full(), 0)
+    assert (ending.verb, ending.delay_seconds, ending.code) == ("retry", faults.DISK_SECONDS, "disk_full")
 
 
 def test_a_job_that_is_no_longer_wanted_goes() -> None:

@@ -5,6 +5,7 @@ What it writes is drawn anew as plain RGB JPEG: no position, name or thumbnail o
 
 from __future__ import annotations
 
+import errno
 import json
 import struct
 import sys
@@ -174,7 +175,9 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     except Unusable as error:
         code, detail = error.args
         return {"code": code, "detail": detail}
-    except DAMAGED:
+    except DAMAGED as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise  # the parent reads of it on stderr
         return {"code": "media_damaged", "detail": "The picture cannot be decoded: it is damaged."}
     except MemoryError:
         return {"code": "media_too_large", "detail": "The picture needs more memory than it may use."}
