@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from mediaanalysis.store import rows, statements
+from mediaanalysis.store.faults import answered_within
 from mediaanalysis.store.files import NewFile
 from mediaanalysis.store.pool import Db
 from mediaanalysis.structs.jobs import Job
@@ -141,6 +142,8 @@ class Work(Struct, frozen=True, kw_only=True):
     created_at: datetime
 
 
+STATUS_SECONDS = 5.0
+"""Time for a look that takes milliseconds: whoever asks has better to hear that nobody answers."""
 ATTEMPTS = 5
 """As often a change that meets another one is tried."""
 
@@ -171,7 +174,8 @@ async def accept(db: Db, requests: Sequence[NewAnalysis]) -> list[Accepted]:
 async def read_statuses(db: Db, wanted: Sequence[tuple[UUID, UUID]]) -> list[Status | None]:
     """Where each (analysis, owner) stands, in their order: None where the owner has no such analysis; a deleted one is
     there, with that status. One round trip, meant for `Batch`: those who ask together share it."""
-    records = await db.fetch(_SQL.read_statuses, *zip(*wanted, strict=True))
+    async with answered_within(STATUS_SECONDS):
+        records = await db.fetch(_SQL.read_statuses, *zip(*wanted, strict=True))
     found: list[Status | None] = [None] * len(wanted)
     for record in records:
         found[record["position"] - 1] = rows.one(record, Status)

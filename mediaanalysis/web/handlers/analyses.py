@@ -181,11 +181,14 @@ async def delete(edge: Edge, request: Request) -> Response:
 
 
 async def _change(edge: Edge, request: Request, change: Move) -> Outcome | None:
-    """Make the change, and forget at once what was known before: the announcement of it may take a moment. None of a
-    retry or cancel means missing or deleted; reading the row tells which."""
+    """Make the change, and forget at once what was known before: the announcement of it may take a moment, and where
+    the database failed nobody knows whether it was made. None of a retry or cancel means missing or deleted; reading
+    the row tells which."""
     analysis_id, owner = parameters.analysis_id(request), parameters.owner(request)
-    outcome = await change(edge.services.database.pool, analysis_id, owner, parameters.author(request))
-    edge.cache.forget(str(analysis_id))
+    try:
+        outcome = await change(edge.services.database.pool, analysis_id, owner, parameters.author(request))
+    finally:
+        edge.cache.forget(str(analysis_id))
     if outcome is None:
         await polls.read(edge, analysis_id, owner)
     return outcome

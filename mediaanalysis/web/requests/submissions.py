@@ -85,9 +85,11 @@ def _digest(value: object) -> str:
 
 @asynccontextmanager
 async def received(edge: Edge, request: Request, analysis_id: UUID, required: MediaType) -> AsyncIterator[Submission]:
-    """The checked submission. If it is refused, its upload is removed; but if what is done inside fails in another
-    way (the database, the time limit), it may have been committed all the same: then the sweep of orphans decides."""
+    """The checked submission; refused unread while the database is offline. If it is refused, its upload is removed;
+    but if what is done inside fails in another way (the database, the time limit), it may have been committed all the
+    same: then the sweep of orphans decides."""
     services = edge.services
+    services.database.health.require()
     uploads: list[Upload] = []
     try:
         wanted = await _read(edge, request, analysis_id, uploads)
@@ -108,6 +110,7 @@ async def discard(services: Services, *uploads: Upload | None) -> None:
 
 
 async def _read(edge: Edge, request: Request, analysis_id: UUID, uploads: list[Upload]) -> AnalyzeRequest:
+    bodies.check_coding(request)
     kind = bodies.content_type(request)
     if kind == "application/json" or kind.endswith("+json"):
         return await bodies.read_json(request)
@@ -131,7 +134,16 @@ async def _read_form(edge: Edge, request: Request, analysis_id: UUID, uploads: l
     declared = bodies.declared_bytes(request, limit + FORM_OVERHEAD_BYTES)
     services.storage.check_room(declared)
     chunks = _metered(edge.meter, request, bodies.chunks(request, limit + FORM_OVERHEAD_BYTES), declared)
+    chunks = _while_needed(services, chunks)
     return await multipart.read(chunks, request.headers["content-type"], store)
+
+
+async def _while_needed(services: Services, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The chunks, as long as there is a database to accept what they belong to: otherwise they would only fill the
+    disk. Raises StoreError."""
+    async for chunk in chunks:
+        services.database.health.require()
+        yield chunk
 
 
 async def _metered(meter: Meter, request: Request, chunks: AsyncIterator[bytes], declared: int) -> AsyncIterator[bytes]:
