@@ -74,12 +74,12 @@ async def prepare(dsn: str) -> None:
 
 @pytest_asyncio.fixture
 async def scene(own_server: Embedded, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
-    monkeypatch.setattr(signals, "_PROBE_SECONDS", 1.0)
-    monkeypatch.setattr(signals, "_PROBE_TIMEOUT_SECONDS", 1.0)
-    monkeypatch.setattr("mediaanalysis.worker.beat.ANSWER_SECONDS", 1.5)
-    monkeypatch.setattr("mediaanalysis.worker.loop.ANSWER_SECONDS", 1.5)
-    monkeypatch.setattr("mediaanalysis.worker.endings.ANSWER_SECONDS", 1.5)
-    monkeypatch.setattr("mediaanalysis.worker.endings.FINISH_SECONDS", 1.5)
+    monkeypatch.setattr(signals, "_PROBE_SECONDS", 0.5)
+    monkeypatch.setattr(signals, "_PROBE_TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr("mediaanalysis.worker.beat.ANSWER_SECONDS", 1.0)
+    monkeypatch.setattr("mediaanalysis.worker.loop.ANSWER_SECONDS", 1.0)
+    monkeypatch.setattr("mediaanalysis.worker.endings.ANSWER_SECONDS", 1.0)
+    monkeypatch.setattr("mediaanalysis.worker.endings.FINISH_SECONDS", 1.0)
     async with AsyncExitStack() as stack:
         proxy = await stack.enter_async_context(Proxy(own_server._server.socket_dir / embedded._SOCKET))
         settings = Settings(worker_slots=4, stop_grace_seconds=1, pool_min=2, pool_max=6)

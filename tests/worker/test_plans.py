@@ -1,4 +1,4 @@
-"""What the hot statements read with a million rows in the table: in pages, so that the machine's load does not matter.
+"""What the hot statements read with half a million rows in the table: in pages, so that the load does not matter.
 
 The plans inside `claim_jobs` cannot be explained from outside; what they touch can be counted.
 """
@@ -15,28 +15,29 @@ import pytest_asyncio
 from mediaanalysis.store import statements, workers
 from mediaanalysis.store.pool import Connection, Database, Pool
 
-MILLION = 1_000_000
+ROWS = 500_000
+"""A scan of them touches more pages than any bound below allows."""
 NOBODY = "row('00000000-0000-0000-0000-000000000000', '', null)::lane_floor"
 OWNER = "('00000000-0000-0000-0000-' || lpad(({})::text, 12, '0'))::uuid"
 
 
 @pytest_asyncio.fixture(scope="module")
-async def million(process_database: Database, process_operator: Database) -> AsyncIterator[Pool]:
-    """A thousand owners with a thousand waiting jobs each, and statistics that know nothing of them."""
+async def crowd(process_database: Database, process_operator: Database) -> AsyncIterator[Pool]:
+    """A thousand owners with five hundred waiting jobs each, and statistics that know nothing of them."""
     db = process_database.pool
     await process_operator.pool.execute("analyze processing_jobs")
     owner = OWNER.format("n % 1000")
     await db.execute(
-        f"insert into processing_jobs (kind, owner_id) select 'work', {owner} from generate_series(1, {MILLION}) n"
+        f"insert into processing_jobs (kind, owner_id) select 'work', {owner} from generate_series(1, {ROWS}) n"
     )
     yield db
     await process_operator.pool.execute("truncate processing_jobs")
 
 
 @pytest_asyncio.fixture(params=["auto", "force_generic_plan"])
-async def connection(million: Pool, request: pytest.FixtureRequest) -> AsyncIterator[Connection]:
+async def connection(crowd: Pool, request: pytest.FixtureRequest) -> AsyncIterator[Connection]:
     """A transaction that is rolled back."""
-    async with million.acquire() as connection:
+    async with crowd.acquire() as connection:
         transaction = connection.transaction()
         await transaction.start()
         await connection.execute(f"set local plan_cache_mode = {request.param}")

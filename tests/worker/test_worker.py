@@ -17,6 +17,12 @@ from mediaanalysis.worker import Control, Finish
 from tests.worker.conftest import Start, eventually, new_analysis
 
 
+@pytest.fixture(autouse=True)
+def _quick_heart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a worker finds out at its next beat it finds out sooner."""
+    monkeypatch.setattr("mediaanalysis.worker.beat.BEAT_SECONDS", 0.2)
+
+
 class Gate:
     """A handler that shows when it began and ends when it is let."""
 
@@ -193,7 +199,7 @@ async def test_progress_keeps_a_job_alive(db: Pool, start: Start) -> None:
     done = asyncio.Event()
 
     async def slow(_job: Job, control: Control) -> None:
-        for _ in range(25):
+        for _ in range(15):
             await control.report()
             await asyncio.sleep(0.1)
         done.set()
