@@ -41,7 +41,8 @@ SOUNDS = {
     "aiff": "-c:a pcm_s16be",
     "wma": "-c:a wmav2 -f asf",
 }
-PICTURES = {"png": "PNG", "jpg": "JPEG", "gif": "GIF", "webp": "WEBP", "bmp": "BMP", "tiff": "TIFF", "pdf": "PDF"}
+PICTURES = {"png": "PNG", "jpg": "JPEG", "gif": "GIF", "webp": "WEBP", "bmp": "BMP", "tiff": "TIFF", "avif": "AVIF",
+            "pdf": "PDF"}  # fmt: skip
 SENTENCE = "Invoice 4711 is due on Friday. The password of room 7 is given at the gate.\n"
 PAGE = f"<!doctype html><title>A page</title><h1>Gate</h1><p>{SENTENCE}<table><tr><td>1<td>2</table>"
 TEXTS = {
