@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import psycopg
 import pytest
+from structlog.testing import capture_logs
 
 from mediaanalysis import settings
 from mediaanalysis.commands import serve
@@ -146,7 +147,8 @@ def test_without_a_key_only_this_machine_is_served(run_here: Run, operator_dsn: 
     ],
 )
 def test_who_is_let_in_is_said(host: str, variables: dict[str, str], has_keys: bool, access: Access, said: str) -> None:
-    with socket.create_server((host, 0)) as listener:
+    with socket.create_server((host, 0)) as listener, capture_logs() as logged:
         found = serve._access(settings.load(variables), listener, has_keys=has_keys)
         assert found is access
         assert said in serve._callers(found, listener, has_keys=has_keys)
+    assert [line["event"] for line in logged] == (["open_to_everyone"] if variables else [])
