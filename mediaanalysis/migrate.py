@@ -146,5 +146,10 @@ def _connection(dsn: str) -> Iterator[psycopg.Connection]:
     except psycopg.OperationalError as error:
         reason = str(error).strip().splitlines()[0]
         raise StoreError(f"the database cannot be reached: start it, or correct DATABASE_URL ({reason})") from error
+    except psycopg.errors.InsufficientPrivilege as error:
+        reason = str(error).strip().splitlines()[0]
+        raise StoreError(
+            f"only the owner of the database may do this: use the owner's DATABASE_URL ({reason})"
+        ) from error
     except psycopg.Error as error:
         raise StoreError(f"the database refuses: {str(error).strip().splitlines()[0]}") from error

@@ -53,6 +53,9 @@ def translation(error: BaseException) -> StoreError:
         gone = "closed" in str(error) or "closing" in str(error)
         code = "database_unavailable" if gone else "internal"
         return StoreError(f"the database was not asked ({_short(error)})", code=code, retryable=gone, is_away=gone)
+    if isinstance(error, asyncpg.InsufficientPrivilegeError):
+        text = f"the database refused: its owner may do this, this login may not ({_short(error)})"
+        return StoreError(text, code="internal", retryable=False)
     return StoreError(f"the database refused ({_short(error)})", code="internal", retryable=False)
 
 

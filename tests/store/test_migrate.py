@@ -17,6 +17,7 @@ from mediaanalysis import migrate, resources
 from mediaanalysis.errors import ConfigurationError, StoreError
 from mediaanalysis.store import embedded
 from mediaanalysis.store.pool import Pool
+from tests.databases import as_service, own_database
 
 NAMES = sorted(path.stem for path in resources.folder("migrations").glob("*.sql") if not path.match("*.rollback.sql"))
 
@@ -60,6 +61,28 @@ def test_ten_processes_migrate_at_once(empty_dsn: str) -> None:
     applied = sorted(int(process.communicate(timeout=60)[0]) for process in processes)
     assert [process.returncode for process in processes] == [0] * 10
     assert applied == [0] * 9 + [len(NAMES)]
+
+
+def test_only_the_owner_migrates(dsn: str) -> None:
+    migrate.require(dsn)
+    with pytest.raises(StoreError, match="owner's DATABASE_URL"):
+        migrate.apply(dsn)
+
+
+@pytest.mark.usefixtures("process_dsn")  # whose migration made them
+def test_an_owner_who_may_make_no_roles_migrates_all_the_same(server: str) -> None:
+    """The roles are granted what they need where they are there; here they are."""
+    with own_database(server, "lender", migrated=False) as dsn:
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            name = connection.info.dbname
+            connection.execute(f"create role {name} login; alter database {name} owner to {name}")
+        try:
+            assert migrate.apply(dsn.replace("postgres@", f"{name}@")) == NAMES
+            migrate.require(as_service(dsn))
+        finally:
+            with psycopg.connect(dsn, autocommit=True) as connection:
+                connection.execute(f"alter database {name} owner to postgres; reassign owned by {name} to postgres")
+                connection.execute(f"drop owned by {name}; drop role {name}")
 
 
 def test_no_migrations_is_an_error(empty_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
