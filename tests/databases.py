@@ -18,6 +18,11 @@ def as_service(dsn: str) -> str:
     return dsn.replace("postgresql://postgres@", f"postgresql://{SERVICE}@")
 
 
+def as_operator(dsn: str) -> str:
+    """The same database for its owner."""
+    return dsn.replace(f"postgresql://{SERVICE}@", "postgresql://postgres@")
+
+
 @contextmanager
 def own_database(server: str, name: str, *, migrated: bool = True) -> Iterator[str]:
     """The service's DSN of a new database on the session's server; dropped afterwards, whoever is still connected.

@@ -30,7 +30,7 @@ from mediaanalysis.web.access.keyring import Access
 from mediaanalysis.web.routes import application
 from tests import sounds
 from tests.analysis.conftest import finished
-from tests.databases import own_database
+from tests.databases import as_operator, own_database
 from tests.worker.conftest import eventually
 
 BASE = "http://test"
@@ -46,7 +46,8 @@ async def place(server: str, tmp_path: Path) -> AsyncIterator[Settings]:
 
 @pytest_asyncio.fixture
 async def db(place: Settings) -> AsyncIterator[Pool]:
-    async with await Database.open(place) as database:
+    """To look inside, and to act as an operator does."""
+    async with await Database.open(place, as_operator(place.database_url or "")) as database:
         yield database.pool
 
 

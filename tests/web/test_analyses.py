@@ -15,7 +15,7 @@ from mediaanalysis.storage import layout
 from mediaanalysis.storage.storage import Storage
 from mediaanalysis.store import operations
 from mediaanalysis.store.batch import Batch
-from mediaanalysis.store.pool import Database
+from mediaanalysis.store.pool import Database, Pool
 from mediaanalysis.structs.principals import LOCAL_OWNER
 from mediaanalysis.web import middleware
 from mediaanalysis.web.access.keyring import Access
@@ -45,7 +45,9 @@ async def stored_keys(storage: Storage) -> list[str]:
     return [entry.key for folder in layout.FOLDERS async for entry in storage.list(folder)]
 
 
-async def test_accepting_commits_the_analysis_and_its_job(client: httpx.AsyncClient, database: Database) -> None:
+async def test_accepting_commits_the_analysis_and_its_job(
+    client: httpx.AsyncClient, database: Database, operator: Pool
+) -> None:
     given = uuid4()
     answer = await client.post(URL, json={**BODY, "priority": 7}, headers={"x-correlation-id": str(given)})
     assert answer.status_code == 202
@@ -61,9 +63,7 @@ async def test_accepting_commits_the_analysis_and_its_job(client: httpx.AsyncCli
     job = await database.pool.fetchrow("select kind, priority from processing_jobs where request_id = $1", row["id"])
     assert job is not None
     assert tuple(job) == ("analyze", 7)
-    audit = await database.pool.fetchrow(
-        "select performed_by, ip_address from audit_log where record_id = $1", row["id"]
-    )
+    audit = await operator.fetchrow("select performed_by, ip_address from audit_log where record_id = $1", row["id"])
     assert audit is not None
     assert (audit["performed_by"], str(audit["ip_address"])) == (str(LOCAL_OWNER), "127.0.0.1")
 

@@ -15,7 +15,7 @@ from mediaanalysis.settings import Settings
 from mediaanalysis.store.pool import Database, Pool
 from tests.analysis.conftest import finished
 from tests.analysis.vendors.fake import GOOD, Asked, Vendor, failed, fake_vendors, said
-from tests.databases import own_database
+from tests.databases import as_operator, own_database
 from tests.worker.conftest import eventually
 
 COUNT = 8
@@ -46,7 +46,7 @@ async def pair(server: str, tmp_path: Path) -> AsyncIterator[Pair]:
                 app = await stack.enter_async_context(in_process(settings, dsn, known, network=vendor))
                 client = httpx.AsyncClient(base_url="http://test", transport=httpx.ASGITransport(app))
                 clients.append(await stack.enter_async_context(client))
-            database = await stack.enter_async_context(await Database.open(settings, dsn))
+            database = await stack.enter_async_context(await Database.open(settings, as_operator(dsn)))
             await eventually(lambda: database.pool.fetchval("select count(*) = 2 from workers"))
             yield Pair(clients, vendor, database.pool)
 
