@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mediaanalysis.store.batch import Batch
     from mediaanalysis.web.access.keyring import Keyring
     from mediaanalysis.web.access.meter import Meter
+    from mediaanalysis.web.access.turns import Turns
     from mediaanalysis.web.responses.cache import Cache
     from mediaanalysis.web.responses.changes import Changes
     from mediaanalysis.web.responses.outlook import Outlook
@@ -37,4 +38,5 @@ class Edge:
     outlook: Outlook
     keyring: Keyring
     meter: Meter
+    estimates: Turns
     crew: Crew | None

@@ -157,6 +157,7 @@ class Gate:
                 method=scope["method"],
                 path=scope["path"],
                 status=exchange.status,
+                client=(scope.get("client") or ("",))[0],
                 bytes=exchange.length,
                 milliseconds=round(seconds * 1000, 2),
                 request_id=exchange.request_id,

@@ -1,11 +1,13 @@
 """Every address of the service, in one table, and the application made of it.
 
 Gate               ids, headers, problems, log, metrics                 middleware
-  Authentication     keys, signed links, scopes, rates                  access
+  Authentication     keys, signed links, scopes, rates, visitors        access
     StatusFromCache    the busiest call, answered before anything else  polls
       Deadline           nothing waits for ever                         middleware
         Router             the table below
           Resource           method to handler; HEAD, OPTIONS, 405
+
+Where settings ask for it, two layers lie around them: CORS headers, and the client's address from trusted proxies.
 """
 
 from __future__ import annotations
@@ -20,12 +22,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mediaanalysis.errors import RequestError
 from mediaanalysis.services import Services
+from mediaanalysis.settings import Settings
 from mediaanalysis.store import analyses as store
 from mediaanalysis.store.batch import Batch
 from mediaanalysis.store.signals import CHANGED
 from mediaanalysis.web.access.authentication import Authentication
+from mediaanalysis.web.access.clients import heeding, networks
 from mediaanalysis.web.access.keyring import Access, Keyring
 from mediaanalysis.web.access.meter import Meter
+from mediaanalysis.web.access.origins import allowed, opened
+from mediaanalysis.web.access.turns import Turns
+from mediaanalysis.web.access.visitors import Visitors
 from mediaanalysis.web.description import docs, pages
 from mediaanalysis.web.edge import Crew, Edge
 from mediaanalysis.web.handlers import analyses, estimates, files, history, links, operations, polls
@@ -111,7 +118,8 @@ def _edge(services: Services, access: Access, crew: Crew | None) -> Edge:
     pool = services.database.pool
     acceptance, statuses = Batch(partial(store.accept, pool)), Batch(partial(store.read_statuses, pool))
     keyring, meter = Keyring(services, access), Meter(pool)
-    return Edge(services, acceptance, statuses, cache, changes, Outlook(services), keyring, meter, crew)
+    estimates = Turns(max(2, services.settings.cpu_slots))
+    return Edge(services, acceptance, statuses, cache, changes, Outlook(services), keyring, meter, estimates, crew)
 
 
 def application(services: Services, access: Access, crew: Crew | None = None) -> ASGIApp:
@@ -121,4 +129,10 @@ def application(services: Services, access: Access, crew: Crew | None = None) ->
     router = Router([*routes.values()], redirect_slashes=False, default=not_found)
     patient = Deadline(router, services.settings.fetch_min_bytes_per_second)
     quick = polls.StatusFromCache(patient, edge.cache, routes[polls.PATH])
-    return Gate(Authentication(quick, edge.keyring, edge.meter), services.metrics)
+    origins = allowed(services.settings.cors_origins)
+    known = Authentication(quick, edge.keyring, edge.meter, _visitors(services.settings, origins))
+    return opened(heeding(Gate(known, services.metrics), networks(services.settings.trusted_proxies)), origins)
+
+
+def _visitors(settings: Settings, origins: frozenset[str]) -> Visitors:
+    return Visitors(None if settings.allow_without_keys else frozenset({settings.listen_host.lower()}), origins)

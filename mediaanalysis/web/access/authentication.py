@@ -15,6 +15,7 @@ from mediaanalysis.structs.principals import ADMIN, READ, WRITE, Principal
 from mediaanalysis.web.access import links
 from mediaanalysis.web.access.keyring import Access, Keyring
 from mediaanalysis.web.access.meter import POLL, SUBMIT, Meter, per_minute
+from mediaanalysis.web.access.visitors import Visitors
 from mediaanalysis.web.problems import Refusal
 
 PUBLIC = frozenset({"/", "/docs", "/openapi.json", "/health", "/health/ready"})
@@ -26,10 +27,11 @@ _BEARER = re.compile(r"bearer +([!-~]+) *", re.IGNORECASE)
 
 
 class Authentication:
-    def __init__(self, app: ASGIApp, keyring: Keyring, meter: Meter) -> None:
+    def __init__(self, app: ASGIApp, keyring: Keyring, meter: Meter, visitors: Visitors) -> None:
         self._app = app
         self._keyring = keyring
         self._meter = meter
+        self._visitors = visitors
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] not in PUBLIC and scope["method"] != "OPTIONS":
@@ -45,12 +47,21 @@ class Authentication:
         if links.is_signed(query):
             return self._linked(scope, query)
         text = _key(scope)
-        if self._keyring.access is Access.LOCAL or (text is None and self._keyring.local()):
+        if self._keyring.access is Access.LOCAL:
             return self._local()
+        if text is None and self._keyring.local():
+            return self._visitor(scope)
         found = await self._keyring.find(text) if text else None
         if found is None:
             raise _unauthorized(text)
         return found
+
+    def _visitor(self, scope: Scope) -> Principal:
+        """Whoever comes over a socket without a key, but for other people's web pages."""
+        refusal = self._visitors.refusal(scope["headers"])
+        if refusal is not None:
+            raise RequestError(refusal, code="forbidden")
+        return self._local()
 
     def _local(self) -> Principal:
         principal = self._keyring.local()

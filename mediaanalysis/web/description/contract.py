@@ -69,7 +69,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "What a request would cost",
         {200: Content("The calls it would take, and their price", EstimateAnswer)},
         (),
-        (*(code for code in SUBMIT if not code.startswith("idempotency")), "media_unusable", "not_ready"),
+        (*(code for code in SUBMIT if not code.startswith("idempotency")), "media_unusable", "not_ready", "busy"),
         submits=True,
         scope=WRITE,
     ),

@@ -36,10 +36,17 @@ async def estimate(edge: Edge, request: Request) -> Response:
     """The price of a request, which is checked as if it were to be analysed."""
     async with submissions.received(edge, request, uuid4(), MediaType.UNKNOWN) as submission:
         try:
-            known = await _look(edge, submission, parameters.owner(request))
+            known = await _look_in_turn(edge, submission, parameters.owner(request))
         finally:
             await submissions.discard(edge.services, submission.upload)
     return answers.reply(_priced(edge, submission.wanted, known))
+
+
+async def _look_in_turn(edge: Edge, submission: Submission, owner: UUID) -> Known:
+    """Media is fetched and probed by this process, not by a worker: so a few at a time."""
+    await edge.estimates.wait(owner)
+    with edge.estimates.taken(owner):
+        return await _look(edge, submission, owner)
 
 
 async def _look(edge: Edge, submission: Submission, owner: UUID) -> Known:
