@@ -64,6 +64,15 @@ where expires_at <= now() and deleted_at is null
 order by expires_at
 limit $1;
 
+-- name: list_stored
+-- Files that should be in storage, in the order of their keys, after one of them; not those that were stored only now.
+-- $1 after text, $2 count bigint
+select id, storage_path
+from media_files
+where storage_path > $1 and uploaded_at < now() - interval '1 hour' and deleted_at is null
+order by storage_path
+limit $2;
+
 -- name: mark_deleted
 -- These files were removed from storage. Row: how many were not known to be; of two sweeps, one wins each.
 -- $1 file_ids uuid[]

@@ -24,6 +24,8 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
         swept = uvloop.run(_sweep(settings, dsn, dry_run=arguments.dry_run))
     verb = "would remove" if arguments.dry_run else "removed"
     print(f"{verb} {swept.expired} expired files ({swept.expired_bytes} bytes) and {swept.orphans} orphans")
+    if swept.lost:
+        print(f"{swept.lost} files were not in storage any more")
     return 0
 
 

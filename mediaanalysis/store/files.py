@@ -78,6 +78,12 @@ async def list_expired(db: Db, count: int) -> list[FileRow]:
     return rows.every(await db.fetch(_SQL.list_expired, count), FileRow)
 
 
+async def list_stored(db: Db, after: str, count: int) -> list[tuple[UUID, str]]:
+    """Id and key of up to `count` files that should be in storage, in the order of their keys, from `after` on; but
+    for those of the last hour."""
+    return [(record["id"], record["storage_path"]) for record in await db.fetch(_SQL.list_stored, after, count)]
+
+
 async def mark_deleted(db: Db, file_ids: Sequence[UUID]) -> int:
     """These files were removed from storage. How many were not known to be."""
     return int(await db.fetchval(_SQL.mark_deleted, file_ids))
