@@ -65,7 +65,7 @@ async def test_accepting_commits_the_analysis_and_its_job(
     assert tuple(job) == ("analyze", 7)
     audit = await operator.fetchrow("select performed_by, ip_address from audit_log where record_id = $1", row["id"])
     assert audit is not None
-    assert (audit["performed_by"], str(audit["ip_address"])) == (str(LOCAL_OWNER), "127.0.0.1")
+    assert (audit["performed_by"], str(audit["ip_address"])) == ("local", "127.0.0.1")
 
 
 @pytest.mark.parametrize(
