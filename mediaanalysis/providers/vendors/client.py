@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Struct
 
 import mediaanalysis
+from mediaanalysis.log import REDACTED
 from mediaanalysis.providers.credentials import Account
 from mediaanalysis.providers.vendors import faults
 from mediaanalysis.providers.vendors.failures import NOT_BILLED, Failure, Kind, redacted
@@ -136,7 +137,12 @@ class Client:
                     raise Failure(Kind.UNUSABLE, detail, provider=account.provider.name)
         finally:
             await response.aclose()
-        return response, bytes(content)
+        return response, _without_key(content, account.key)
+
+
+def _without_key(content: bytearray, key: str | None) -> bytes:
+    """What a vendor says may repeat the key it was sent; the answer goes to a client who must not learn it."""
+    return bytes(content.replace(key.encode(), REDACTED.encode()) if key else content)
 
 
 async def _body(body: Mapping[str, Any] | Form | Upload) -> tuple[dict[str, str], dict[str, Any], int]:
@@ -178,7 +184,7 @@ async def _answer(account: Account, response: httpx.Response, content: bytes) ->
     status = response.status_code
     trouble = _encoding_trouble(response)
     body = _Broken(trouble) if trouble else await _decoded(content)
-    found = request_id(response.headers, body)
+    found = request_id(response.headers, body, account.key)
     if not response.is_success:
         raise _of_status(account, response, body, found)
     if isinstance(body, _Broken) or not isinstance(body, dict):
@@ -239,14 +245,14 @@ def _decode(content: bytes) -> Any:
         return _Broken("is not JSON" if content.strip() else "is empty")
 
 
-def request_id(headers: Mapping[str, str], body: Any) -> str | None:
+def request_id(headers: Mapping[str, str], body: Any, key: str | None = None) -> str | None:
     """The vendor's name for this call, to ask it about."""
     for name in REQUEST_IDS:
         if headers.get(name):
-            return redacted(headers[name])[:128]
+            return redacted(headers[name], [key])[:128]
     if not isinstance(body, dict):
         return None
-    for key in ("request_id", "id", "responseId", "trace_id"):
-        if isinstance(body.get(key), str) and body[key]:
-            return redacted(body[key])[:128]
+    for field in ("request_id", "id", "responseId", "trace_id"):
+        if isinstance(body.get(field), str) and body[field]:
+            return redacted(body[field], [key])[:128]
     return None
