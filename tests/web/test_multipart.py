@@ -65,6 +65,7 @@ async def test_structured_fields_are_json() -> None:
         (b"".join(field(f"f{n}", "x") for n in range(40)) + END, "bad_multipart"),
         (field("prompt", "p").replace(b"p\r\n", b"\xff\r\n") + END, "bad_multipart"),
         (field("prompt", "x" * 2_000_000) + END, "body_too_large"),
+        (field("prompt", "x" * 600_000) + field("language", "x" * 600_000) + END, "body_too_large"),
         (FILE % b"x" + END, "missing_field"),
         (field("prompt", "p") + field("colour", "red") + END, "unknown_field"),
         (field("prompt", "p") + field("options", "{") + END, "bad_json"),

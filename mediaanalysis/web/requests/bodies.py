@@ -16,7 +16,8 @@ from starlette.requests import Request
 from mediaanalysis.errors import RequestError
 from mediaanalysis.structs.requests import METADATA_MAX_BYTES, AnalyzeRequest
 
-JSON_MAX_BYTES = 2 * 1024 * 1024
+JSON_MAX_BYTES = 1024 * 1024
+"""Twice what the longest prompt and metadata take when every character of them is escaped."""
 METADATA_MAX_DEPTH = 32
 
 _decode = msgspec.json.Decoder(AnalyzeRequest).decode

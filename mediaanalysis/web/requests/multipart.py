@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 FILE = "file"
 JSON_FIELDS = frozenset({"config", "options", "metadata", "priority"})
 PARTS_MAX = 32
-FIELD_MAX_BYTES = 1024 * 1024
+FIELDS_MAX_BYTES = 1024 * 1024
 HEADERS_MAX = 8
 HEADER_MAX_BYTES = 8 * 1024
 FILENAME_MAX_CHARACTERS = 255
@@ -74,6 +74,7 @@ async def read(
     """The form's fields as a request; the part `file` goes to `store` while it comes in. At most one file."""
     stream = _events(chunks, boundary(content_type))
     fields: dict[str, Any] = {}
+    room_bytes = FIELDS_MAX_BYTES
     async for event in stream:
         assert isinstance(event, Part), "every part's body is read to its end"
         if event.name in fields:
@@ -83,7 +84,9 @@ async def read(
             fields[FILE] = None
             await store(event, body)
         else:
-            fields[event.name] = _value(event.name, await _text(event.name, body))
+            value = await _whole(body, room_bytes)
+            room_bytes -= len(value)
+            fields[event.name] = _value(event.name, _text(event.name, value))
     fields.pop(FILE, None)
     return bodies.convert(fields)
 
@@ -114,12 +117,18 @@ async def _body(stream: AsyncIterator[Event]) -> AsyncIterator[bytes]:
             yield event
 
 
-async def _text(name: str, body: AsyncIterator[bytes]) -> str:
+async def _whole(body: AsyncIterator[bytes], max_bytes: int) -> bytearray:
+    """All of a field, which stays in memory until the form has ended."""
     value = bytearray()
     async for piece in body:
         value += piece
-        if len(value) > FIELD_MAX_BYTES:
-            raise RequestError(f"The part {name!r} may have at most {FIELD_MAX_BYTES} bytes.", code="body_too_large")
+        if len(value) > max_bytes:
+            detail = f"The fields of a form may have at most {FIELDS_MAX_BYTES} bytes together."
+            raise RequestError(detail, code="body_too_large")
+    return value
+
+
+def _text(name: str, value: bytearray) -> str:
     try:
         return value.decode()
     except UnicodeDecodeError:
