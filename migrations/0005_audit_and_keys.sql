@@ -139,7 +139,7 @@ begin
         insert into public.audit_log (table_name, record_id, action, old_values, new_values, performed_by, ip_address)
         select tg_table_name, n.id, 'update', changed.before, changed.after,
                coalesce(authors -> n.id::text ->> 0, actor),
-               case when authors ? n.id::text then (authors -> n.id::text ->> 1)::inet else address end
+               case when authors ? n.id::text then nullif(authors -> n.id::text ->> 1, '')::inet else address end
           from new_rows n
           join old_rows o on o.id = n.id
          cross join lateral (

@@ -88,13 +88,15 @@ async def test_actor_and_address_are_those_of_the_transaction(database: Database
 
 
 async def test_requests_of_one_statement_keep_their_own_authors(db: Pool, operator: Pool) -> None:
-    requests = [request(actor=f"key:{n}", address=f"192.0.2.{n}") for n in range(3)] + [request()]
+    requests = [request(actor=f"key:{n}", address=f"192.0.2.{n}") for n in range(3)]
+    requests += [request(actor="over a socket that has none", address=""), request()]
     await analyses.accept(db, requests)
     authors = [await last(operator, each.id) for each in requests]
     assert [(change.performed_by, change.ip_address) for change in authors] == [
         ("key:0", "192.0.2.0"),
         ("key:1", "192.0.2.1"),
         ("key:2", "192.0.2.2"),
+        ("over a socket that has none", None),
         ("mediaanalysis", None),
     ]
 
