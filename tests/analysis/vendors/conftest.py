@@ -57,9 +57,9 @@ async def vendor_client(
 
 @pytest.fixture(scope="session")
 def _talk(tmp_path_factory: pytest.TempPathFactory) -> np.ndarray[Any, Any]:
-    """Three minutes: sixteen phrases of ten seconds, a second and a half between them."""
+    """A minute and a half: eight phrases of ten seconds, a second and a half between them."""
     phrase = sounds.speech_like(10)
-    return np.concatenate([np.concatenate([phrase, sounds.silence(1.5)]) for _ in range(16)])
+    return np.concatenate([np.concatenate([phrase, sounds.silence(1.5)]) for _ in range(8)])
 
 
 @pytest.fixture

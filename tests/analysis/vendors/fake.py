@@ -32,7 +32,7 @@ name = "ears"
 operation = "transcription"
 words = true
 style = "verbose_json"
-max_seconds = 60
+max_seconds = 30
 max_bytes = 25_000_000
 price = { date = "2026-11-20", per_minute = 0.006 }
 
@@ -50,7 +50,7 @@ name = "opus-ears"
 operation = "transcription"
 words = true
 style = "verbose_json"
-max_seconds = 60
+max_seconds = 30
 formats = ["ogg"]
 price = { date = "2026-11-20", per_minute = 0.006 }
 
