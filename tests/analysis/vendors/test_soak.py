@@ -54,9 +54,7 @@ def _check(results: list[dict[str, Any]], weather: Weather) -> None:
 
 
 @pytest.mark.parametrize("seed", [1])
-async def test_bad_weather(
-    server: str, tmp_path: Path, talk: Path, seed: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_bad_weather(server: str, tmp_path: Path, talk: Path, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mediaanalysis.providers.chain.BACKOFF_FIRST_SECONDS", 0.1)
     weather = Weather(seed)
     with own_database(server, "soak") as dsn:
