@@ -131,7 +131,7 @@ begin
     if tg_op = 'INSERT' then
         insert into public.audit_log (table_name, record_id, action, new_values, performed_by, ip_address)
         select tg_table_name, n.id, 'insert', row.whole - secret,
-               coalesce(author.pair ->> 0, actor), case when author.pair is null then address else (author.pair ->> 1)::inet end
+               coalesce(author.pair ->> 0, actor), case when author.pair is null then address else nullif(author.pair ->> 1, '')::inet end
           from new_rows n
          cross join lateral (select to_jsonb(n) as whole offset 0) row
          cross join lateral (select coalesce(authors -> n.id::text, authors -> (row.whole ->> 'request_id')) as pair offset 0) author;
@@ -185,8 +185,8 @@ create trigger audit_delete after delete on api_keys
 
 create function refuse_change() returns trigger language plpgsql as $$
 begin
-    raise exception '% of % is refused', lower(tg_op), tg_table_name using
-        errcode = 'insufficient_privilege', hint = 'What is written in the audit log stays; rows that it follows are deleted, not truncated.';
+    raise exception '% of % is refused', lower(tg_op), tg_table_name using errcode = 'insufficient_privilege',
+        hint = 'What is written in the audit log stays; rows that it follows keep their id, and are deleted, not truncated.';
 end $$;
 comment on function refuse_change() is 'Raises: this would lose what happened.';
 
@@ -194,6 +194,10 @@ create trigger append_only before update or delete or truncate on audit_log
     for each statement execute function refuse_change();
 comment on trigger append_only on audit_log is 'What is written stays.';
 
+-- What the triggers above would not see: rows that go all at once, or come back as others.
 create trigger audit_truncate before truncate on media_analysis_requests for each statement execute function refuse_change();
 create trigger audit_truncate before truncate on media_files for each statement execute function refuse_change();
 create trigger audit_truncate before truncate on api_keys for each statement execute function refuse_change();
+create trigger audit_identity before update of id on media_analysis_requests for each statement execute function refuse_change();
+create trigger audit_identity before update of id on media_files for each statement execute function refuse_change();
+create trigger audit_identity before update of id on api_keys for each statement execute function refuse_change();
