@@ -10,6 +10,7 @@ and loads its model inside `handle`, on first use. The child ends when its stdin
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 import sys
@@ -64,5 +65,7 @@ def _reply(handler: Handler, request: dict[str, Any]) -> Reply:
     except MemoryError:
         return Reply(code="stage_memory", detail="A model needed more memory than it may use.")
     except Exception as error:  # noqa: BLE001 - the boundary of this process: the parent raises it again
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return Reply(code="disk_full", detail="The disk is full.")
         detail = f"A model failed on this media ({type(error).__name__})."
         return Reply(code="stage_failed", detail=detail, trace=traceback.format_exc(limit=-8))

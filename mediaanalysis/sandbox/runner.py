@@ -19,6 +19,8 @@ from mediaanalysis.sandbox.guard import ENVIRONMENT, Capabilities, Limits, detec
 READ_BYTES = 65_536
 TAIL_BYTES = 16_384
 OUT_OF_MEMORY = "Cannot allocate memory"
+NO_SPACE = ("No space left on device", "Disk quota exceeded")
+DISK_SECONDS = 60.0
 
 OnLine = Callable[[str], None]
 
@@ -132,6 +134,8 @@ def _check_limits(returncode: int, stderr: str, limits: Limits, elapsed_seconds:
     """Tell a child that a limit ended from one that failed by itself."""
     if returncode == -signal.SIGXFSZ:
         raise ResourceError("A program wrote a larger file than it may.", code="stage_memory")
+    if any(words in stderr for words in NO_SPACE):  # ffmpeg may go on, with what it could write
+        raise ResourceError("The disk is full.", code="disk_full", retry_after_seconds=DISK_SECONDS)
     most_cpu_seconds = elapsed_seconds * (os.cpu_count() or 1)
     if returncode == -signal.SIGKILL and limits.cpu_seconds is not None and most_cpu_seconds >= limits.cpu_seconds:
         raise _too_long(limits.cpu_seconds)

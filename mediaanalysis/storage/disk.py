@@ -8,8 +8,14 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from mediaanalysis import log
+
 WARNING_FRACTION = 0.80
 CRITICAL_FRACTION = 0.90
+RELIEF_SHARE = 0.01
+"""So far below a mark the disk must be before it counts as below it: on the mark, it would be told each moment."""
+
+_log = log.get("storage")
 
 
 class DiskState(StrEnum):
@@ -39,6 +45,27 @@ class DiskUsage(Struct, frozen=True):
         if fraction >= CRITICAL_FRACTION:
             return DiskState.CRITICAL
         return DiskState.WARNING if fraction >= WARNING_FRACTION else DiskState.OK
+
+
+class Watch:
+    """Says in the log when the disk passes a mark, once each way."""
+
+    def __init__(self) -> None:
+        self._said = DiskState.OK
+
+    def see(self, found: DiskUsage) -> None:
+        relief_bytes = int(RELIEF_SHARE * (found.used_bytes + found.free_bytes))
+        if _rank(found.state) > _rank(self._said):
+            _log.warning("disk_filling", state=found.state.value, used=round(found.fraction, 3))
+        elif _rank(found.state_with(relief_bytes)) < _rank(self._said):
+            _log.info("disk_relieved", state=found.state.value, used=round(found.fraction, 3))
+        else:
+            return
+        self._said = found.state
+
+
+def _rank(state: DiskState) -> int:
+    return list(DiskState).index(state)
 
 
 def usage(path: Path) -> DiskUsage:

@@ -28,6 +28,11 @@ def make(folder: Path) -> None:
     folder.chmod(MODE)
 
 
+def is_writable(folder: Path) -> bool:
+    """Whether files can be made there; one that is missing can be made itself."""
+    return os.access(folder, os.W_OK | os.X_OK) or not folder.exists()
+
+
 def make_work(root: Path, analysis_id: UUID) -> Path:
     """A new folder for one attempt: an attempt that was taken away and this one never meet in the same files."""
     parent = root / WORK_FOLDER

@@ -54,6 +54,7 @@ class Storage:
         self._root = place.root
         self._work_root = place.work_root
         self._about = place.about
+        self._watch = disk.Watch()
 
     @classmethod
     def open(cls, url: str | None, data_dir: Path) -> Storage:
@@ -129,9 +130,10 @@ class Storage:
                 yield entry
 
     async def check(self) -> None:
-        """For readiness. Raises ResourceError `storage_unavailable`."""
+        """For readiness: it answers, and every folder that is there can be written. Raises ResourceError
+        `storage_unavailable`."""
         await self.size(layout.key_of("output", date.min, UUID(int=0), "result.json"))
-        if not os.access(self._work_root, os.W_OK):
+        if not all(map(folders.is_writable, (self._work_root, *(self._work_root / name for name in layout.FOLDERS)))):
             raise ResourceError("The file storage cannot be written.", code="storage_unavailable")
 
     @asynccontextmanager
@@ -147,7 +149,9 @@ class Storage:
 
     def disk_usage(self) -> disk.DiskUsage:
         """Of the disk with the work folders, and with the files where they are local."""
-        return disk.usage(self._work_root)
+        found = disk.usage(self._work_root)
+        self._watch.see(found)
+        return found
 
     def check_room(self, size_bytes: int = 0) -> None:
         """Raises ResourceError `disk_full` where so many more bytes would leave the disk critically full."""
