@@ -48,6 +48,8 @@ WHAT_WOULD_STAND_IN_FOR_IT = (
     "create view public.mine as select 1",
 )
 WHAT_LEAVES_NO_TRACE = (
+    "update media_files set id = gen_random_uuid(), storage_path = 'elsewhere'",
+    "update media_analysis_requests set id = gen_random_uuid()",
     "truncate media_files",
     "truncate media_analysis_requests cascade",
     "delete from media_analysis_requests",

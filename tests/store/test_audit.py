@@ -170,6 +170,9 @@ async def test_nobody_s_own_table_stands_in_for_the_log(db: Pool, operator: Pool
         "truncate media_files cascade",
         "truncate media_analysis_requests cascade",
         "truncate api_keys",
+        "update media_files set id = gen_random_uuid()",
+        "update media_analysis_requests set id = gen_random_uuid()",
+        "update api_keys set id = gen_random_uuid()",
     ],
 )
 async def test_not_even_its_owner_loses_it_by_mistake(db: Pool, operator: Pool, attack: str) -> None:
