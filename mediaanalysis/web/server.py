@@ -19,7 +19,7 @@ class Server(uvicorn.Server):
     """Serves until `stop`, at most `connections_max` at once. Signals are the composition root's: they also concern the
     worker beside it."""
 
-    def __init__(self, application: ASGIApp, connections_max: int = 1000) -> None:
+    def __init__(self, application: ASGIApp, connections_max: int = 12_000) -> None:
         super().__init__(
             uvicorn.Config(
                 application,
