@@ -224,7 +224,7 @@ def _wheel() -> Path:
 
 def _make_home(home: Path, account: pwd.struct_passwd | None) -> None:
     if not home.parent.exists():
-        home.parent.mkdir(parents=True)
+        home.parent.mkdir(parents=True, exist_ok=True)  # another process may be as quick
         home.parent.chmod(0o755)  # whatever the umask: the account must pass
     home.mkdir(mode=0o700, exist_ok=True)
     if account is None:
