@@ -36,19 +36,28 @@ EMPTY_ALL_TABLES = """
 
 
 @pytest.fixture(scope="session")
-def server(testrun_uid: str) -> Iterator[str]:
+def server(testrun_uid: str, gate: Path) -> Iterator[str]:
     """DSN of the session's server, on its database `mediaanalysis`, which stays empty.
 
     Outside pytest's own folders: they are closed to the user that PostgreSQL runs as where we are root.
     """
     place = Path(tempfile.gettempdir()) / f"mediaanalysis-tests-{testrun_uid}"
-    running = embedded.start(place, durable=False)
-    with _alone(testrun_uid), psycopg.connect(running.dsn, autocommit=True) as connection:
-        if not connection.execute("select from pg_roles where rolname = %s", [SERVICE]).fetchall():
-            connection.execute(f"create role {SERVICE} login")
+    with _alone(gate):
+        running = embedded.start(place, durable=False)
+        with psycopg.connect(running.dsn, autocommit=True) as connection:
+            if not connection.execute("select from pg_roles where rolname = %s", [SERVICE]).fetchall():
+                connection.execute(f"create role {SERVICE} login")
     yield running.dsn
-    if running.stop():
-        shutil.rmtree(place)
+    with _alone(gate):  # the last one removes what nobody may be about to join
+        if running.stop():
+            shutil.rmtree(place)
+
+
+@pytest.fixture(scope="session")
+def gate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the processes of the test session lock when one of them must be alone."""
+    own = tmp_path_factory.getbasetemp()
+    return (own.parent if os.environ.get("PYTEST_XDIST_WORKER") else own) / "gate"
 
 
 @pytest.fixture(scope="session")
@@ -62,9 +71,9 @@ def process_dsn(server: str) -> Iterator[str]:
 
 
 @contextmanager
-def _alone(testrun_uid: str) -> Iterator[None]:
+def _alone(gate: Path) -> Iterator[None]:
     """One process of the test session at a time."""
-    with (Path(tempfile.gettempdir()) / f"mediaanalysis-tests-{testrun_uid}" / "template").open("w") as lock:
+    with gate.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
