@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from mediaanalysis.__main__ import main
 
@@ -44,6 +45,7 @@ def run_here(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsy
                 code = main(arguments)
             except SystemExit as end:
                 code = int(str(end.code))
+        structlog.reset_defaults()  # it writes where this test's output went
         said = capsys.readouterr()
         return subprocess.CompletedProcess(arguments, code, said.out, said.err)
 

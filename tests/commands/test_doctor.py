@@ -28,7 +28,7 @@ def test_a_wrong_variable_is_one_line(run: Run) -> None:
 def test_tells_whether_the_audit_log_is_safe_from_the_service(run: Run, server: str, user: str, said: str) -> None:
     with own_database(server, "doctored") as dsn:
         seen = run("doctor", DATABASE_URL=dsn.replace(SERVICE, user))
+    assert seen.returncode == 0, seen.stdout + seen.stderr
     [line] = [line for line in seen.stdout.splitlines() if " audit " in line]
     assert said in line
     assert ("warn" in line) == (user != SERVICE)
-    assert seen.returncode == 0, seen.stdout
