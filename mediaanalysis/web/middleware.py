@@ -158,6 +158,7 @@ class Gate:
                 path=scope["path"],
                 status=exchange.status,
                 client=(scope.get("client") or ("",))[0],
+                caller=caller.name if (caller := scope["state"].get("principal")) else "",
                 bytes=exchange.length,
                 milliseconds=round(seconds * 1000, 2),
                 request_id=exchange.request_id,

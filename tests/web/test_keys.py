@@ -7,6 +7,7 @@ from typing import Any, cast
 import httpx
 import pytest
 from starlette.types import ASGIApp
+from structlog.testing import capture_logs
 
 from mediaanalysis.errors import StoreError
 from mediaanalysis.services import Services
@@ -130,6 +131,16 @@ async def test_who_asked_is_in_the_audit_log(keyed: ASGIApp, key: Key, operator:
         ("insert", f"key {key.id} (alice)"),
         ("update", f"key {key.id} (alice)"),
     ]
+
+
+async def test_the_log_says_who_asked_and_never_the_key(services: Services, key: Key) -> None:
+    with capture_logs() as logged:
+        async with caller(application(services, Access.KEYS), key) as alice:
+            await alice.get(HISTORY)
+            await alice.get(HISTORY, headers={"authorization": "Bearer ma_unknown"})
+    lines = [line for line in logged if line["event"] == "request"]
+    assert [(line["status"], line["caller"]) for line in lines] == [(200, f"key {key.id} (alice)"), (401, "")]
+    assert key.text not in str(logged)
 
 
 class Clock:
