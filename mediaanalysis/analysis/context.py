@@ -87,7 +87,7 @@ class Context:
         return cast("Output", self.outputs[stage.name])
 
     async def original(self) -> Path:
-        """The media on disk: in place for the local store, else downloaded once into the work folder."""
+        """The media on disk: linked or downloaded into the work folder, once."""
         original = self.outputs["fetch"]
         async with self._original:
             return await self._on_disk(original.key, f"original.{original.identity.extension}")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
+from uuid import uuid4
 
 import uvloop
 from rich.console import Console
@@ -20,6 +20,7 @@ from mediaanalysis.media import ffmpeg
 from mediaanalysis.providers import credentials
 from mediaanalysis.providers.credentials import Vendors
 from mediaanalysis.providers.trial import Trial, try_all
+from mediaanalysis.sandbox.landlock import TCP_SINCE
 from mediaanalysis.services import Services
 from mediaanalysis.settings import Settings, read, variables
 from mediaanalysis.storage.disk import DiskState
@@ -28,6 +29,13 @@ from mediaanalysis.store import operations
 HELP = "Check database, ffmpeg, storage, disk, guards and providers; list the settings."
 
 OLDEST_POSTGRES = 140_000
+GUARDS = {
+    "network": ("none at all (unshare)", "allow user namespaces, or install util-linux"),
+    "filesystem": ("only its own files (Landlock)", "Linux 5.13 or newer with Landlock on (lsm=landlock,... at boot)"),
+    "parent_death": ("dies with the service, no privileges (setpriv)", "install util-linux"),
+    "limits": ("memory, CPU time, file size, open files, no core (prlimit)", "install util-linux"),
+    "nice": ("low priority (nice)", "install coreutils"),
+}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -86,8 +94,8 @@ async def _look_inside(
 ) -> tuple[list[Finding], list[Trial]]:
     async with open_services(settings, dsn, vendors) as services:
         findings = [await _checked(subject, check, services) for subject, check in CHECKS.items()]
-        with tempfile.TemporaryDirectory() as folder:
-            return findings, await try_all(services.providers, Path(folder)) if call else []
+        async with services.storage.workspace(uuid4()) as folder:
+            return findings, await try_all(services.providers, folder) if call else []
 
 
 async def _checked(subject: str, check: Callable[[Services], Awaitable[Finding]], services: Services) -> Finding:
@@ -124,13 +132,13 @@ async def _ffmpeg(services: Services) -> Finding:
     return Finding("ffmpeg", f"{tools.version}, all formats")
 
 
-async def _guards(services: Services) -> Finding:
-    missing = services.sandbox.capabilities.missing
-    if missing:
-        return Finding(
-            "guards", f"not in force: {', '.join(missing)}", "allow user namespaces, install util-linux", warning=True
-        )
-    return Finding("guards", "all in force: no network, own session, limits, low priority")
+async def _guard(name: str, services: Services) -> Finding:
+    """What stands between a program that opens media and this machine. The service works without, at a risk."""
+    guards, (held, fix) = services.sandbox.capabilities, GUARDS[name]
+    if name not in guards.missing:
+        return Finding(f"guard {name}", held)
+    instead = ", but TCP is (Landlock)" if name == "network" and guards.filesystem >= TCP_SINCE else ""
+    return Finding(f"guard {name}", f"not in force{instead}", fix, warning=True)
 
 
 async def _storage(services: Services) -> Finding:
@@ -155,7 +163,7 @@ CHECKS: dict[str, Callable[[Services], Awaitable[Finding]]] = {
     "database": _database,
     "audit": _audit,
     "ffmpeg": _ffmpeg,
-    "guards": _guards,
+    **{f"guard {name}": partial(_guard, name) for name in GUARDS},
     "storage": _storage,
     "disk": _disk,
     "providers": _providers,

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from mediaanalysis.errors import WARNINGS, ResourceError
-from mediaanalysis.sandbox import Limits, Resident, Sandbox
+from mediaanalysis.sandbox import Limits, Reach, Resident, Sandbox
 from mediaanalysis.structs.media import Document, Identity, MediaProbe, Notice, Page
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 PROBE_SECONDS = 30
 READ_SECONDS = 180
-LIMITS = Limits(file_size_bytes=64 * 1024**2)
+LIMITS = Limits(file_size_bytes=64 * 1024**2, cpu_seconds=4 * READ_SECONDS)
 """No page picture comes near it."""
 
 
@@ -33,7 +33,8 @@ class Found(Struct):
 def resident(sandbox: Sandbox, *, idle_seconds: float, copies: int = 1) -> Resident:
     """The children that read documents: with a single one, a hostile document would keep the others waiting."""
     module = "mediaanalysis.media.children.documents"
-    return Resident(sandbox, module, idle_seconds=idle_seconds, limits=LIMITS, copies=copies)
+    reach = Reach(writes=sandbox.work)
+    return Resident(sandbox, module, idle_seconds=idle_seconds, limits=LIMITS, reach=reach, copies=copies)
 
 
 async def probe(reader: Resident, path: Path, identity: Identity, limits: MediaLimits) -> MediaProbe:

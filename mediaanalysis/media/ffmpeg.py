@@ -17,12 +17,13 @@ import msgspec
 from msgspec import Struct
 
 from mediaanalysis.errors import ConfigurationError, MediaError
-from mediaanalysis.sandbox import Completed, Limits, Sandbox
+from mediaanalysis.sandbox import Completed, Limits, Reach, Sandbox
 
 DEMUXERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,mp3,aac,wav,w64,flac,aiff,amr,caf"
 )
 """Containers that hold their media themselves. None of them follows a name to another file."""
+FILE = "file:"
 MAX_PIXELS = 67_108_864
 MAX_OUTPUT_BYTES = 2 * 1024**3
 GUARDS: dict[str, Any] = {
@@ -59,7 +60,7 @@ class Tools(Struct, frozen=True):
 
 def read(path: Path, **options: Any) -> Any:
     """An input. Options stand before `-i`; those without a value are given as None."""
-    return ffmpeg.input(f"file:{path}", **options, **GUARDS)
+    return ffmpeg.input(f"{FILE}{path}", **options, **GUARDS)
 
 
 def write(stream: Any, filename: str, **options: Any) -> Any:
@@ -81,7 +82,8 @@ async def run(
     """Make `outputs` in `into`. `options` are global ones. An exit code says little: damaged media exits with 0."""
     command = ["ffmpeg", *QUIET, *ONE_THREAD, "-nostats", "-y", *options]
     argv = ffmpeg.merge_outputs(*outputs).compile(cmd=command)
-    return await sandbox.run(argv, limits=limits(decoded_seconds, pixels), on_line=on_line, cwd=into)
+    reach = Reach(reads=_inputs(argv), writes=(into,))
+    return await sandbox.run(argv, limits=limits(decoded_seconds, pixels), reach=reach, on_line=on_line, cwd=into)
 
 
 def limits(decoded_seconds: float, pixels: int) -> Limits:
@@ -101,12 +103,18 @@ async def describe(sandbox: Sandbox, path: Path) -> dict[str, Any]:
     Raises MediaError media_unsupported, media_damaged or media_truncated.
     """
     guards = [word for name, value in GUARDS.items() for word in (f"-{name}", str(value))]
-    argv = ["ffprobe", *QUIET[1:], *guards, *PROBE, *FIRST_PACKET, f"file:{path}"]
-    done = await sandbox.run(argv, limits=Limits(wall_seconds=PROBE_SECONDS, cpu_seconds=2 * PROBE_SECONDS))
+    argv = ["ffprobe", *QUIET[1:], *guards, *PROBE, *FIRST_PACKET, f"{FILE}{path}"]
+    probing = Limits(wall_seconds=PROBE_SECONDS, cpu_seconds=2 * PROBE_SECONDS)
+    done = await sandbox.run(argv, limits=probing, reach=Reach(reads=_inputs(argv)))
     if done.returncode != 0:
         raise _unreadable(done.stderr)
     said: dict[str, Any] = msgspec.json.decode(done.stdout)
     return said
+
+
+def _inputs(argv: Sequence[str]) -> tuple[Path, ...]:
+    """The files that `read` named: nothing else of ours begins so."""
+    return tuple(dict.fromkeys(Path(word[len(FILE) :]) for word in argv if word.startswith(FILE)))
 
 
 def _unreadable(stderr: str) -> MediaError:
@@ -160,7 +168,8 @@ async def inspect(sandbox: Sandbox) -> Tools:
 
 
 async def _list(sandbox: Sandbox, what: str) -> str:
-    done = await sandbox.run(["ffmpeg", "-hide_banner", what], limits=Limits(wall_seconds=PROBE_SECONDS))
+    limits = Limits(wall_seconds=PROBE_SECONDS, cpu_seconds=PROBE_SECONDS)
+    done = await sandbox.run(["ffmpeg", "-hide_banner", what], limits=limits)
     return done.stdout.decode()
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from mediaanalysis.errors import WARNINGS, MediaError
 from mediaanalysis.media import ffmpeg, pictures
 from mediaanalysis.media.shots import HDR, LONGEST_SIDE, Camera, Shot
-from mediaanalysis.sandbox import Sandbox
+from mediaanalysis.sandbox import Reach, Sandbox
 from mediaanalysis.structs.media import Frame, Identity, MediaProbe, Notice
 from mediaanalysis.structs.requests import MediaType
 
@@ -47,7 +47,7 @@ async def extract(
 
 async def _from_image(sandbox: Sandbox, path: Path, probe: MediaProbe, count: int, into: Path) -> Extracted:
     said = await pictures.ask(
-        sandbox, "frames", path=path, into=into, count=count,
+        sandbox, "frames", reach=Reach(reads=(path,), writes=(into,)), path=path, into=into, count=count,
         max_pixels=ffmpeg.MAX_PIXELS, max_side=LONGEST_SIDE,
     )  # fmt: skip
     frames = tuple(Frame(name, at, width, height) for name, width, height, at in said["frames"])

@@ -10,16 +10,16 @@ from typing import Any
 import msgspec
 
 from mediaanalysis.errors import MediaError
-from mediaanalysis.sandbox import IMPORT_ROOT, Limits, Sandbox
+from mediaanalysis.sandbox import IMPORT_ROOT, Limits, Reach, Sandbox
 
 PROGRAM = (sys.executable, "-m", "mediaanalysis.media.children.pictures")
 LIMITS = Limits(wall_seconds=60, cpu_seconds=60, file_size_bytes=64 * 1024**2)
 
 
-async def ask(sandbox: Sandbox, do: str, **request: Any) -> Any:
+async def ask(sandbox: Sandbox, do: str, *, reach: Reach, **request: Any) -> Any:
     """Raises MediaError with the program's own code, or media_damaged where the picture crashed it."""
     argument = msgspec.json.encode({"do": do, **request}, enc_hook=str).decode()
-    done = await sandbox.run([*PROGRAM, argument], limits=LIMITS, cwd=IMPORT_ROOT)
+    done = await sandbox.run([*PROGRAM, argument], limits=LIMITS, reach=reach, cwd=IMPORT_ROOT)
     if done.returncode != 0:
         error = MediaError("The picture cannot be read: it is damaged.")
         error.add_note(done.stderr)
@@ -33,5 +33,6 @@ async def ask(sandbox: Sandbox, do: str, **request: Any) -> Any:
 async def shrink(sandbox: Sandbox, paths: Sequence[Path], side: int, *, into: Path) -> list[Path]:
     """Our own pictures (JPEG, PNG) as JPEG files in `into`, none with a side longer than `side`; never enlarged."""
     names = [f"shown_{side}_{number:03}.jpg" for number in range(1, len(paths) + 1)]
-    await ask(sandbox, "shrink", paths=[str(path) for path in paths], names=names, side=side, into=str(into))
+    reach = Reach(reads=tuple(paths), writes=(into,))
+    await ask(sandbox, "shrink", reach=reach, paths=[str(path) for path in paths], names=names, side=side, into=into)
     return [into / name for name in names]

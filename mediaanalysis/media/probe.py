@@ -9,7 +9,7 @@ from typing import Any
 from mediaanalysis.errors import WARNINGS, MediaError
 from mediaanalysis.media import ffmpeg, pictures
 from mediaanalysis.media.limits import MediaLimits
-from mediaanalysis.sandbox import Sandbox
+from mediaanalysis.sandbox import Reach, Sandbox
 from mediaanalysis.structs.media import AudioStream, Identity, MediaProbe, Notice, VideoStream
 from mediaanalysis.structs.requests import MediaType
 
@@ -47,7 +47,8 @@ async def probe(sandbox: Sandbox, path: Path, identity: Identity, limits: MediaL
 
 
 async def _probe_image(sandbox: Sandbox, path: Path, identity: Identity, limits: MediaLimits) -> MediaProbe:
-    said = await pictures.ask(sandbox, "probe", path=path, max_pixels=min(limits.max_pixels, ffmpeg.MAX_PIXELS))
+    reach, most = Reach(reads=(path,)), min(limits.max_pixels, ffmpeg.MAX_PIXELS)
+    said = await pictures.ask(sandbox, "probe", reach=reach, path=path, max_pixels=most)
     count, looked = said["pictures"], said["looked"]
     text = f"{WARNINGS['animation_limited']} {looked} of {count} are."
     return MediaProbe(

@@ -9,7 +9,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from mediaanalysis.media import pictures
-from mediaanalysis.sandbox import Sandbox
+from mediaanalysis.sandbox import Reach, Sandbox
 from mediaanalysis.structs.media import ContactSheet, Frame, Tile
 
 FILENAME = "contact_sheet.jpg"
@@ -39,6 +39,7 @@ async def compose(sandbox: Sandbox, frames: Sequence[Frame], *, folder: Path) ->
     await pictures.ask(
         sandbox,
         "sheet",
+        reach=Reach(writes=(folder,)),
         folder=folder,
         filename=FILENAME,
         width=WIDTH,

@@ -6,16 +6,19 @@ from pathlib import Path
 
 import msgspec
 
-from mediaanalysis.sandbox import Limits, Resident, Sandbox
+from mediaanalysis.sandbox import Limits, Reach, Resident, Sandbox
 from mediaanalysis.structs.media import Span
 
 TIMEOUT_SECONDS = 300
 """Ten hours take 45 s on one slow core."""
+LIMITS = Limits(cpu_seconds=6 * TIMEOUT_SECONDS)
+"""It measures in two threads."""
 
 
 def resident(sandbox: Sandbox, *, idle_seconds: float) -> Resident:
     """The child that listens."""
-    return Resident(sandbox, "mediaanalysis.media.children.voice", idle_seconds=idle_seconds, limits=Limits())
+    module, reach = "mediaanalysis.media.children.voice", Reach(reads=sandbox.work)
+    return Resident(sandbox, module, idle_seconds=idle_seconds, limits=LIMITS, reach=reach)
 
 
 async def find(voice: Resident, audio: Path) -> tuple[Span, ...]:

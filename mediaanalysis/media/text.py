@@ -8,18 +8,19 @@ from pathlib import Path
 import msgspec
 
 from mediaanalysis.media.reading_order import in_reading_order
-from mediaanalysis.sandbox import Limits, Resident, Sandbox
+from mediaanalysis.sandbox import Limits, Reach, Resident, Sandbox
 from mediaanalysis.structs.media import TextLine
 
 TIMEOUT_SECONDS = 60
 MAX_PIXELS = 64 * 1024**2
-LIMITS = Limits(address_space_bytes=3 * 1024**3)
+LIMITS = Limits(address_space_bytes=3 * 1024**3, cpu_seconds=3600)
 """The models map 1.2 GiB, and the largest allowed picture takes 0.6 more."""
 
 
 def resident(sandbox: Sandbox, *, idle_seconds: float) -> Resident:
     """The child that reads."""
-    return Resident(sandbox, "mediaanalysis.media.children.ocr", idle_seconds=idle_seconds, limits=LIMITS)
+    module, reach = "mediaanalysis.media.children.ocr", Reach(reads=sandbox.work)
+    return Resident(sandbox, module, idle_seconds=idle_seconds, limits=LIMITS, reach=reach)
 
 
 async def read(ocr: Resident, pictures: Sequence[Path], *, max_pixels: int = MAX_PIXELS) -> list[tuple[TextLine, ...]]:

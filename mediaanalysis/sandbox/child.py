@@ -14,6 +14,7 @@ import errno
 import os
 import struct
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from typing import Any, BinaryIO
@@ -29,13 +30,17 @@ Handler = Callable[[dict[str, Any]], Any]
 
 
 class Reply(msgspec.Struct):
-    """`code` None: `value` is the answer. Otherwise an error; `media` says that the media is at fault."""
+    """`code` None: `value` is the answer. Otherwise an error; `media` says that the media is at fault.
+
+    `cpu_seconds`: what this child used since it started.
+    """
 
     value: Any = None
     code: str | None = None
     detail: str = ""
     media: bool = False
     trace: str = ""
+    cpu_seconds: float = 0.0
 
 
 def pack(message: Any) -> bytes:
@@ -53,7 +58,9 @@ def serve(handler: Handler) -> None:
 def answer(source: BinaryIO, sink: BinaryIO, handler: Handler) -> None:
     while header := source.read(HEADER.size):
         request = msgspec.msgpack.decode(source.read(HEADER.unpack(header)[0]))
-        sink.write(pack(_reply(handler, request)))
+        reply = _reply(handler, request)
+        reply.cpu_seconds = time.process_time()
+        sink.write(pack(reply))
         sink.flush()
 
 

@@ -14,8 +14,11 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from mediaanalysis.sandbox import landlock
+
 ENVIRONMENT = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"}
 """All that a child sees of ours: where programs lie. Keys, addresses and proxies stay here."""
+MAP_USERS = "--map-root-user"
 MIB = 1024**2
 GIB = 1024**3
 
@@ -36,12 +39,21 @@ class Limits(Struct, frozen=True, kw_only=True):
 
 
 class Capabilities(Struct, frozen=True):
-    """The guards in force here. A guard that this machine does not permit is empty, and `missing` names it."""
+    """The guards in force here: words to put before a command, and for `filesystem` the version of Landlock.
+
+    A guard that this machine does not permit is empty, and `missing` names it.
+    """
 
     network: tuple[str, ...] = ()
     parent_death: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
     nice: tuple[str, ...] = ()
+    filesystem: int = 0
+
+    @property
+    def maps_users(self) -> bool:
+        """Whether leaving the network takes a user namespace: so it does for all but root."""
+        return MAP_USERS in self.network
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -54,7 +66,7 @@ class Capabilities(Struct, frozen=True):
 
 
 _CANDIDATES: dict[str, tuple[tuple[str, ...], ...]] = {
-    "network": (("unshare", "--net", "--"), ("unshare", "--map-root-user", "--net", "--")),
+    "network": (("unshare", "--net", "--"), ("unshare", MAP_USERS, "--net", "--")),
     "parent_death": (
         ("setpriv", "--pdeathsig", "KILL", "--no-new-privs", "--bounding-set=-all", "--"),
         ("setpriv", "--pdeathsig", "KILL", "--no-new-privs", "--"),
@@ -72,7 +84,7 @@ def detect() -> Capabilities:
     for guard, forms in _CANDIDATES.items():
         outer = [word for form in found.values() for word in form]
         found[guard] = next((form for form in forms if _permitted([*outer, *form])), ())
-    return Capabilities(**found)
+    return Capabilities(**found, filesystem=landlock.version())
 
 
 def _permitted(form: Sequence[str]) -> bool:

@@ -6,34 +6,49 @@ A call is one msgpack frame out and one back over the child's stdin and stdout (
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
-from asyncio.subprocess import Process
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
-import mediaanalysis
 from mediaanalysis.errors import MediaError, ResourceError
 from mediaanalysis.sandbox.child import HEADER, Reply, pack
 from mediaanalysis.sandbox.guard import Limits
-from mediaanalysis.sandbox.runner import Sandbox, end, kill, tail
+from mediaanalysis.sandbox.landlock import Reach
+from mediaanalysis.sandbox.launch import Child
+from mediaanalysis.sandbox.reach import IMPORT_ROOT
+from mediaanalysis.sandbox.runner import NOTHING, OUT_OF_MEMORY, Sandbox
 
-# `python -m` looks into its working directory first, so a checkout works without being installed.
-IMPORT_ROOT = Path(mediaanalysis.__file__).parent.parent
+NO_MEMORY = (OUT_OF_MEMORY, "MemoryError", "bad_alloc", "out of memory")
+
+
+class Death(ResourceError):
+    """The child died while it worked on a call."""
 
 
 class Resident:
     """At most `copies` children running `python -m module`, started on first use, gone after `idle_seconds`.
 
-    `limits.wall_seconds` is not used: every call has its own time limit. Close with `aclose`.
+    `limits.wall_seconds` is not used: every call has its own time limit. `limits.cpu_seconds` is for a child's whole
+    life: one that used half of them leaves after its call. Close with `aclose`.
     """
 
-    def __init__(self, sandbox: Sandbox, module: str, *, idle_seconds: float, limits: Limits, copies: int = 1) -> None:
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        module: str,
+        *,
+        idle_seconds: float,
+        limits: Limits,
+        reach: Reach = NOTHING,
+        copies: int = 1,
+    ) -> None:
         self._sandbox = sandbox
         self._argv = (sys.executable, "-m", module)
         self._idle_seconds = idle_seconds
         self._limits = limits
+        self._reach = reach
         self._permits = asyncio.Semaphore(copies)
         self._idle: list[_Child] = []
 
@@ -41,23 +56,15 @@ class Resident:
         """The handler's answer to `payload` (plain msgpack types both ways).
 
         Raises what the handler raised (MediaError, ResourceError); ResourceError stage_timeout after
-        `timeout_seconds` of work, stage_failed when the child died. Then, and on cancel, the child is dead on return
-        and the next call gets a fresh one.
+        `timeout_seconds` of work; stage_memory or stage_crashed, both final, when two children died of this call one
+        after the other: once may be the machine's fault. Then, and on cancel, the child is dead on return and the next
+        call gets a fresh one.
         """
         async with self._permits, self._sandbox.slot():
-            child = self._rested() or await self._start()
             try:
-                async with asyncio.timeout(timeout_seconds):
-                    reply = await child.ask(payload, self._limits.output_bytes)
-            except TimeoutError:
-                await child.end()
-                raise ResourceError(f"A model took longer than {timeout_seconds:g} s.", code="stage_timeout") from None
-            except (EOFError, ConnectionError, msgspec.DecodeError):
-                raise await child.post_mortem() from None
-            except BaseException:
-                await child.end()
-                raise
-            child.rest(self._idle_seconds, self._idle)
+                reply = await self._ask(payload, timeout_seconds)
+            except Death:
+                reply = await self._ask(payload, timeout_seconds)
         return _open(reply)
 
     @property
@@ -69,6 +76,25 @@ class Resident:
         while self._idle:
             await self._idle.pop().end()
 
+    async def _ask(self, payload: dict[str, Any], timeout_seconds: float) -> Reply:
+        child = self._rested() or await self._start()
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                reply = await child.ask(payload, self._limits.output_bytes)
+        except TimeoutError:
+            await child.end()
+            raise ResourceError(f"A model took longer than {timeout_seconds:g} s.", code="stage_timeout") from None
+        except (EOFError, ConnectionError, msgspec.DecodeError):
+            raise await child.post_mortem() from None
+        except BaseException:
+            await child.end()
+            raise
+        if self._limits.cpu_seconds is not None and reply.cpu_seconds > self._limits.cpu_seconds / 2:
+            await child.end()
+        else:
+            child.rest(self._idle_seconds, self._idle)
+        return reply
+
     def _rested(self) -> _Child | None:
         """A child that waited for work and did not die meanwhile."""
         while self._idle:
@@ -79,15 +105,15 @@ class Resident:
         return None
 
     async def _start(self) -> _Child:
-        return _Child(await self._sandbox.start(self._argv, limits=self._limits, cwd=IMPORT_ROOT))
+        started = self._sandbox.start(self._argv, limits=self._limits, reach=self._reach, cwd=IMPORT_ROOT)
+        return _Child(await started)
 
 
 class _Child:
-    """One child: a process, the drain of its stderr, and the clock that sends it home."""
+    """One child, and the clock that sends it home."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Child) -> None:
         self._process = process
-        self._stderr = asyncio.create_task(tail(process))
         self._leave: asyncio.TimerHandle | None = None
 
     @property
@@ -97,7 +123,6 @@ class _Child:
     async def ask(self, payload: dict[str, Any], max_bytes: int) -> Reply:
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
-        assert stdout is not None
         stdin.write(pack(payload))
         await stdin.drain()
         size = HEADER.unpack(await stdout.readexactly(HEADER.size))[0]
@@ -110,7 +135,7 @@ class _Child:
 
         def leave() -> None:
             idle.remove(self)
-            kill(self._process)
+            self._process.kill()
 
         idle.append(self)
         self._leave = asyncio.get_running_loop().call_later(idle_seconds, leave)
@@ -119,17 +144,23 @@ class _Child:
         if self._leave is not None:
             self._leave.cancel()
 
-    async def end(self) -> None:
+    async def end(self) -> str:
         self.wake()
-        await end(self._process)
-        await self._stderr
+        return await self._process.end()
 
-    async def post_mortem(self) -> ResourceError:
+    async def post_mortem(self) -> Death:
         """End it; the error says how it died, and carries its last words as a note for the log."""
-        await self.end()
-        error = ResourceError("A model process died while it worked on this media.", code="stage_failed")
-        error.add_note(f"exit {self._process.returncode}: {self._stderr.result()[-2000:]}")
+        said = await self.end()
+        error = _cause(self._process.returncode, said)
+        error.add_note(f"exit {self._process.returncode}: {said[-2000:]}")
         return error
+
+
+def _cause(returncode: int | None, said: str) -> Death:
+    """A SIGKILL is the kernel's, for memory or for CPU time."""
+    if returncode == -signal.SIGKILL or any(words in said for words in NO_MEMORY):
+        return Death("A program needed more memory or time than it may use on this media.", code="stage_memory")
+    return Death("A program died while it worked on this media.", code="stage_crashed")
 
 
 def _open(reply: Reply) -> Any:

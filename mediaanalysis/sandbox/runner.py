@@ -6,21 +6,25 @@ import asyncio
 import os
 import signal
 import time
-from asyncio.subprocess import DEVNULL, PIPE, Process
+from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from msgspec import Struct
 
 from mediaanalysis.errors import ResourceError
+from mediaanalysis.sandbox import landlock
 from mediaanalysis.sandbox.guard import ENVIRONMENT, Capabilities, Limits, detect
+from mediaanalysis.sandbox.landlock import Reach
+from mediaanalysis.sandbox.launch import READ_BYTES, Child, launch
+from mediaanalysis.sandbox.reach import around
 
-READ_BYTES = 65_536
-TAIL_BYTES = 16_384
 OUT_OF_MEMORY = "Cannot allocate memory"
 NO_SPACE = ("No space left on device", "Disk quota exceeded")
 DISK_SECONDS = 60.0
+
+NOTHING = Reach()
 
 OnLine = Callable[[str], None]
 
@@ -34,10 +38,15 @@ class Completed(Struct, frozen=True):
 
 
 class Sandbox:
-    """Starts every child of this process, at most `cpu_slots` busy ones at a time."""
+    """Starts every child of this process, at most `cpu_slots` busy ones at a time.
 
-    def __init__(self, cpu_slots: int, capabilities: Capabilities | None = None) -> None:
+    `work`: the folders below which jobs have theirs. A `Resident`, which works for one after the other, may be let
+    into them; every other child is told its own files.
+    """
+
+    def __init__(self, cpu_slots: int, capabilities: Capabilities | None = None, work: tuple[Path, ...] = ()) -> None:
         self.capabilities = detect() if capabilities is None else capabilities
+        self.work = work
         self._slots = asyncio.Semaphore(cpu_slots)
 
     @asynccontextmanager
@@ -47,78 +56,51 @@ class Sandbox:
             yield
 
     async def run(
-        self, argv: Sequence[str], *, limits: Limits, on_line: OnLine | None = None, cwd: Path | None = None
+        self,
+        argv: Sequence[str],
+        *,
+        limits: Limits,
+        reach: Reach = NOTHING,
+        on_line: OnLine | None = None,
+        cwd: Path | None = None,
     ) -> Completed:
-        """Run `argv` to its end; a non-zero exit does not raise.
+        """Run `argv` to its end, with `reach` of files beyond the system's; a non-zero exit does not raise.
 
         `on_line` gets each line of stdout as it comes; stdout is then not kept. Raises ResourceError stage_timeout
         or stage_memory when a limit ended it. On that, and on cancel, the whole process group is dead on return.
         """
         async with self.slot():
             started = time.monotonic()
-            process = await self.start(argv, limits=limits, stdin=DEVNULL, cwd=cwd)
-            stderr = asyncio.create_task(tail(process))
+            child = await self.start(argv, limits=limits, reach=reach, stdin=DEVNULL, cwd=cwd)
             try:
                 async with asyncio.timeout(limits.wall_seconds):
-                    stdout = await _hear(process, limits, on_line)
-                    returncode = await process.wait()
+                    stdout = await _hear(child, limits, on_line)
+                    returncode = await child.wait()
             except TimeoutError:
                 raise _too_long(limits.wall_seconds) from None
             finally:
-                await end(process)
-                await stderr
-        _check_limits(returncode, stderr.result(), limits, time.monotonic() - started)
-        return Completed(returncode, stdout, stderr.result())
+                stderr = await child.end()
+        _check_limits(returncode, stderr, limits, time.monotonic() - started)
+        return Completed(returncode, stdout, stderr)
 
     async def start(
-        self, argv: Sequence[str], *, limits: Limits, stdin: int = PIPE, cwd: Path | None = None
-    ) -> Process:
-        """Start `argv` in a session of its own; the caller must `end` it. A cancel meanwhile leaves no child."""
-        starting = asyncio.ensure_future(
-            asyncio.create_subprocess_exec(
-                *self.capabilities.prefix(limits), *argv,
-                stdin=stdin, stdout=PIPE, stderr=PIPE, env=ENVIRONMENT, cwd=cwd, start_new_session=True,
-            )
-        )  # fmt: skip
-        try:
-            return await asyncio.shield(starting)
-        except asyncio.CancelledError:
-            process = await starting
-            await asyncio.gather(end(process), tail(process))
-            raise
+        self, argv: Sequence[str], *, limits: Limits, reach: Reach, stdin: int = PIPE, cwd: Path | None = None
+    ) -> Child:
+        """Start `argv` behind all guards; the caller must `end` it. A cancel meanwhile leaves no child."""
+        guards = self.capabilities
+
+        def confine() -> None:
+            if guards.filesystem:
+                landlock.restrict(guards.filesystem, around(argv, reach, maps_users=guards.maps_users))
+
+        command = [*guards.prefix(limits), *argv]
+        return await launch(command, confine=confine, stdin=stdin, env=ENVIRONMENT, cwd=cwd)
 
 
-async def end(process: Process) -> None:
-    """Kill the process group if its leader still lives, and reap it. What it wrote is thrown away, so no TERM first.
-
-    asyncio may call a process ended only when its pipes are, and one that is full is not read any more: empty it.
-    """
-    kill(process)
-    while process.stdout is not None and await process.stdout.read(READ_BYTES):
-        pass
-    await process.wait()
-
-
-def kill(process: Process) -> None:
-    if process.returncode is None:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-
-
-async def tail(process: Process) -> str:
-    """Drain stderr, keeping its end."""
-    assert process.stderr is not None
-    kept = b""
-    while chunk := await process.stderr.read(READ_BYTES):
-        kept = (kept + chunk)[-TAIL_BYTES:]
-    return kept.decode(errors="replace")
-
-
-async def _hear(process: Process, limits: Limits, on_line: OnLine | None) -> bytes:
+async def _hear(child: Child, limits: Limits, on_line: OnLine | None) -> bytes:
     """Drain stdout, whole or line by line. More than `output_bytes` of it, or of one line, ends the child."""
-    assert process.stdout is not None
     kept = bytearray()
-    while chunk := await process.stdout.read(READ_BYTES):
+    while chunk := await child.stdout.read(READ_BYTES):
         kept += chunk
         if on_line is not None:
             *lines, rest = bytes(kept).split(b"\n")

@@ -11,6 +11,7 @@ from typing import BinaryIO
 from uuid import UUID
 
 from mediaanalysis.errors import ResourceError
+from mediaanalysis.storage import faults
 from mediaanalysis.storage.layout import WORK_FOLDER
 
 MODE = 0o755
@@ -57,13 +58,15 @@ def open_plain(path: Path) -> BinaryIO:
 
 
 def link(source: Path, into: Path) -> Path:
-    """`into` as a hard link to the source; the source itself where the file systems differ or know no links."""
+    """`into` as a hard link to the source, or as a copy of it where the file systems differ or know no links: never
+    the source itself, which lies among the files of others."""
     try:
         into.hardlink_to(source)
     except FileNotFoundError:
         raise
     except OSError:
-        return source
+        with faults.writing(), source.open("rb") as file, into.open("xb") as copy:
+            shutil.copyfileobj(file, copy)
     return into
 
 

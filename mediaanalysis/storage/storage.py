@@ -111,12 +111,12 @@ class Storage:
         return None
 
     def local_path(self, key: str) -> Path | None:
-        """Where ffmpeg can read the file in place; None where the store is remote. The file need not exist."""
+        """Where the file lies on local disk; None where the store is remote. The file need not exist."""
         return None if self._root is None else self._root / layout.check(key)
 
     async def fetch(self, key: str, into: Path) -> Path:
-        """A local path to the file: `into` as a hard link, or a download; or the file in place, where a link cannot
-        be made. Read it only. A link outlives the file's expiry, so a running stage never loses it."""
+        """A local path to the file: `into`, as a hard link, or a copy where no link can be made, or a
+        download. Read it only. It outlives the file's expiry, so a running stage never loses it."""
         self._plain(key)
         if path := self.local_path(key):
             return await asyncio.to_thread(folders.link, path, into)
@@ -146,6 +146,11 @@ class Storage:
             yield folder
         finally:
             await asyncio.shield(_unmake(making))
+
+    @property
+    def work_folder(self) -> Path:
+        """Where the work folders of running attempts lie."""
+        return self._work_root / layout.WORK_FOLDER
 
     def disk_usage(self) -> disk.DiskUsage:
         """Of the disk with the work folders, and with the files where they are local."""

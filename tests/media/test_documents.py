@@ -6,6 +6,7 @@ import time
 import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
+from tempfile import gettempdir
 
 import docx
 import pytest
@@ -29,7 +30,7 @@ LIMITS = MediaLimits(max_seconds=60, max_pixels=10**8, max_pages=500, max_charac
 
 @pytest_asyncio.fixture(scope="session")
 async def reader() -> AsyncIterator[Resident]:
-    resident = documents.resident(Sandbox(1), idle_seconds=60)
+    resident = documents.resident(Sandbox(1, work=(Path(gettempdir()),)), idle_seconds=60)
     yield resident
     await resident.aclose()
 
@@ -300,7 +301,7 @@ async def test_a_document_that_takes_too_long_is_not_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(documents, "READ_SECONDS", 0.001)
-    resident = documents.resident(Sandbox(1), idle_seconds=1)
+    resident = documents.resident(Sandbox(1, work=(Path(gettempdir()),)), idle_seconds=1)
     path = file(tmp_path, pdf([["Page"]] * 50))
     with pytest.raises(ResourceError) as raised:
         await documents.read(resident, path, identity("pdf"), LIMITS, into=tmp_path)

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import AsyncIterator
 from itertools import pairwise
 from pathlib import Path
+from tempfile import gettempdir
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ BLOCK_SECONDS = voice.BLOCK // voice.RATE
 
 @pytest_asyncio.fixture(scope="session")
 async def listener() -> AsyncIterator[Resident]:
-    resident = speech.resident(Sandbox(1), idle_seconds=60)
+    resident = speech.resident(Sandbox(1, work=(Path(gettempdir()),)), idle_seconds=60)
     yield resident
     await resident.aclose()
 

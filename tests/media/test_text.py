@@ -6,6 +6,7 @@ import struct
 import zlib
 from collections.abc import AsyncIterator
 from pathlib import Path
+from tempfile import gettempdir
 
 import pytest
 import pytest_asyncio
@@ -23,7 +24,7 @@ MAX_PIXELS = 10**7
 
 @pytest_asyncio.fixture(scope="session")
 async def eye() -> AsyncIterator[Resident]:
-    resident = text.resident(Sandbox(1), idle_seconds=60)
+    resident = text.resident(Sandbox(1, work=(Path(gettempdir()),)), idle_seconds=60)
     yield resident
     await resident.aclose()
 

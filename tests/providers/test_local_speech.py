@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 import pytest
@@ -50,7 +51,7 @@ class Recogniser:
 
 @pytest.fixture
 def speech(monkeypatch: pytest.MonkeyPatch) -> LocalSpeech:
-    speech = LocalSpeech(Sandbox(1), idle_seconds=1, copies=1)
+    speech = LocalSpeech(Sandbox(1, work=(Path(gettempdir()),)), idle_seconds=1, copies=1)
     monkeypatch.setattr(speech, "_recogniser", Recogniser(set()))
     return speech
 
@@ -127,7 +128,7 @@ def test_silence_has_no_words(tmp_path: Path) -> None:
 @sounds.needs_clip
 async def test_a_real_voice_is_understood(tmp_path: Path) -> None:
     settings = Settings(cpu_slots=2)
-    async with Providers.open(settings, Sandbox(2), Metrics()) as providers:
+    async with Providers.open(settings, Sandbox(2, work=(Path(gettempdir()),)), Metrics()) as providers:
         spans = (Span(0.11, 4.51), Span(4.94, 7.75), Span(8.09, 11.0))
         heard = request(spans, sounds.real_speech(tmp_path))
         transcript = await providers.transcribe(heard, Config(), on_progress=ignore)

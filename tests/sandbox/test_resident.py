@@ -5,12 +5,13 @@ import io
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import msgspec
 import pytest
 
 from mediaanalysis.errors import MediaError, ResourceError
-from mediaanalysis.sandbox import Limits, Resident, Sandbox
+from mediaanalysis.sandbox import Limits, Reach, Resident, Sandbox
 from mediaanalysis.sandbox.child import HEADER, Reply, answer, pack
 from tests.sandbox import resident_child
 
@@ -60,20 +61,40 @@ async def test_errors_travel_and_the_child_stays(resident: Resident, payload, ki
 
 
 @pytest.mark.parametrize(
-    ("payload", "code"),
+    ("payload", "code", "retryable", "seconds"),
     [
-        ({"do": "die"}, "stage_failed"),
-        ({"do": "flood", "size": 2_000_000}, "stage_memory"),
-        ({"do": "hang"}, "stage_timeout"),
+        ({"do": "die"}, "stage_crashed", False, 20),
+        ({"do": "be killed"}, "stage_memory", False, 20),
+        ({"do": "flood", "size": 2_000_000}, "stage_memory", False, 20),
+        ({"do": "hang"}, "stage_timeout", True, 0.3),
     ],
 )
-async def test_a_broken_child_is_replaced(resident: Resident, payload, code, gone: Callable[[int], bool]) -> None:
+async def test_a_broken_child_is_replaced(
+    resident: Resident, payload, code, retryable, seconds, gone: Callable[[int], bool]
+) -> None:
     before = await ask(resident, do="echo")
     with pytest.raises(ResourceError) as caught:
-        await resident.call(payload, timeout_seconds=0.3)
-    assert caught.value.code == code
+        await resident.call(payload, timeout_seconds=seconds)
+    assert (caught.value.code, caught.value.retryable) == (code, retryable)
     assert gone(before["pid"])
     assert (await ask(resident, do="echo"))["pid"] != before["pid"]
+
+
+async def test_a_death_that_may_be_the_machines_fault_is_tried_once_more(sandbox: Sandbox, tmp_path: Path) -> None:
+    limits, reach = Limits(), Reach(writes=(tmp_path,))
+    resident = Resident(sandbox, resident_child.__name__, idle_seconds=60, limits=limits, reach=reach)
+    assert await ask(resident, do="die once", mark=str(tmp_path / "died")) == "alive"
+    await resident.aclose()
+
+
+async def test_a_child_that_used_half_of_its_time_leaves(sandbox: Sandbox, gone: Callable[[int], bool]) -> None:
+    limits = Limits(cpu_seconds=2)
+    resident = Resident(sandbox, resident_child.__name__, idle_seconds=60, limits=limits)
+    first = await ask(resident, do="echo")
+    assert resident.idle_children == 1
+    await ask(resident, do="work", seconds=1.0)
+    assert resident.idle_children == 0
+    assert gone(first["pid"])
 
 
 async def test_a_death_is_explained_in_the_log_only(resident: Resident) -> None:

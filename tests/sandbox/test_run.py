@@ -11,7 +11,7 @@ import pytest
 import uvloop
 
 from mediaanalysis.errors import ResourceError
-from mediaanalysis.sandbox import Capabilities, Limits, Sandbox, detect
+from mediaanalysis.sandbox import Capabilities, Limits, Reach, Sandbox, detect
 
 SPAWN_AND_TELL = "sleep 60 & echo $! $$; wait"
 CHECKOUT = Path(__file__).parents[2]
@@ -48,7 +48,7 @@ async def test_guards_are_in_force(sandbox: Sandbox) -> None:
 
 async def test_runs_where_nothing_is_permitted() -> None:
     bare = Sandbox(1, Capabilities())
-    assert bare.capabilities.missing == ("network", "parent_death", "limits", "nice")
+    assert bare.capabilities.missing == ("network", "parent_death", "limits", "nice", "filesystem")
     assert (await bare.run(["echo", "plain"], limits=Limits())).stdout == b"plain\n"
 
 
@@ -140,7 +140,7 @@ async def test_stderr_keeps_its_end(sandbox: Sandbox) -> None:
 )
 async def test_limits_are_told_apart(sandbox: Sandbox, tmp_path: Path, argv: list[str], limits: Limits, code: str):
     with pytest.raises(ResourceError) as caught:
-        await sandbox.run(argv, limits=limits, cwd=tmp_path)
+        await sandbox.run(argv, limits=limits, reach=Reach(writes=(tmp_path,)), cwd=tmp_path)
     assert caught.value.code == code
 
 

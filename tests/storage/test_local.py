@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import UUID
 
@@ -58,10 +59,17 @@ async def test_a_copy_costs_no_bytes_and_is_young(storage: Storage, root: Path) 
     assert (root / other).stat().st_mtime > 0
 
 
-async def test_fetch_reads_in_place_where_no_link_can_be_made(storage: Storage, root: Path, tmp_path: Path) -> None:
+async def test_fetch_copies_where_no_link_can_be_made(storage: Storage, root: Path) -> None:
+    other = Path("/dev/shm")
+    if not other.is_dir() or other.stat().st_dev == root.stat().st_dev:
+        pytest.skip("one file system is all there is")
     await storage.put_bytes(KEY, b"media")
-    (tmp_path / "taken").touch()
-    assert await storage.fetch(KEY, tmp_path / "taken") == root / KEY
+    with TemporaryDirectory(dir=other) as folder:
+        taken = await storage.fetch(KEY, Path(folder) / "taken")
+        assert taken == Path(folder) / "taken"
+        assert taken.read_bytes() == b"media"
+        with pytest.raises(ResourceError):
+            await storage.fetch(KEY, taken)
 
 
 @pytest.mark.parametrize("where", ["file", "folder"])

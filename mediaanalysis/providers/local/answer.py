@@ -48,7 +48,8 @@ class Material(Struct, frozen=True):
 class LocalAnswer:
     def __init__(self, sandbox: Sandbox, *, idle_seconds: float) -> None:
         module = "mediaanalysis.providers.local.children.extractor"
-        self._extractor = Resident(sandbox, module, idle_seconds=idle_seconds, limits=Limits())
+        limits = Limits(cpu_seconds=4 * EXTRACT_SECONDS)
+        self._extractor = Resident(sandbox, module, idle_seconds=idle_seconds, limits=limits)
 
     async def answer(self, request: AnswerRequest, model: str) -> Answer:
         """A short text in a thread, a long one in a child: a thread would hold the interpreter, and so the service."""

@@ -12,7 +12,7 @@ import msgspec
 
 from mediaanalysis.errors import WARNINGS, ResourceError
 from mediaanalysis.providers.catalogue import LOCAL
-from mediaanalysis.sandbox import Limits, Resident, Sandbox
+from mediaanalysis.sandbox import Limits, Reach, Resident, Sandbox
 from mediaanalysis.structs.answers import TranscriptionRequest
 from mediaanalysis.structs.media import Notice, Span
 from mediaanalysis.structs.transcript import Gap, Segment, Transcript, Word
@@ -29,7 +29,10 @@ LONGEST_SEGMENT_SECONDS = 12
 class LocalSpeech:
     def __init__(self, sandbox: Sandbox, *, idle_seconds: float, copies: int) -> None:
         module = "mediaanalysis.providers.local.children.recogniser"
-        self._recogniser = Resident(sandbox, module, idle_seconds=idle_seconds, limits=Limits(), copies=copies)
+        limits, reach = Limits(cpu_seconds=3600), Reach(reads=sandbox.work)
+        self._recogniser = Resident(
+            sandbox, module, idle_seconds=idle_seconds, limits=limits, reach=reach, copies=copies
+        )
 
     async def transcribe(
         self, request: TranscriptionRequest, model: str, on_progress: Callable[[float], Awaitable[None]]
