@@ -53,6 +53,14 @@ async def test_ranges(client: httpx.AsyncClient, sheet: str, asked: str, start: 
     assert answer.headers["content-length"] == str(end - start)
 
 
+@pytest.mark.parametrize("n", ["0", "2", "-1", "one", "\u0661", "9" * 5000])
+async def test_no_such_frame(client: httpx.AsyncClient, submit: Submit, keep: Keep, n: str) -> None:
+    analysis_id = await submit()
+    await keep(analysis_id, "frame", "frame_001.jpg", b"x", "image/jpeg", at_seconds=0.5)
+    answer = await client.get(f"/api/media/{analysis_id}/frames/{n}")
+    assert (answer.status_code, answer.json()["code"]) == (409, "not_ready")
+
+
 async def test_a_range_outside(client: httpx.AsyncClient, sheet: str) -> None:
     answer = await client.get(sheet, headers={"range": "bytes=5120-"})
     assert (answer.status_code, answer.json()["code"]) == (416, "range_not_satisfiable")

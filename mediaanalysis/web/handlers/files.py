@@ -5,6 +5,7 @@ What a file may do in a browser is decided here, never by who uploaded it: no sn
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from urllib.parse import quote
 from uuid import UUID
@@ -66,9 +67,10 @@ async def frame(edge: Edge, request: Request) -> Response:
     """Frame `n`, counted from 1."""
     analysis_id, is_final = await _analysis(edge, request)
     rows, n = await _frames(edge, analysis_id), request.path_params["n"]
-    if not n.isdecimal() or not 1 <= int(n) <= len(rows):
+    number = int(n) if re.fullmatch(r"[0-9]{1,9}", n) else 0
+    if not 1 <= number <= len(rows):
         raise _missing(f"The analysis has {len(rows)} frames.", is_final)
-    return await _serve(edge, request, rows[int(n) - 1])
+    return await _serve(edge, request, rows[number - 1])
 
 
 async def contact_sheet(edge: Edge, request: Request) -> Response:
