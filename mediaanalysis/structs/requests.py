@@ -41,7 +41,21 @@ LanguageTag = Annotated[str, Meta(min_length=2, max_length=16, pattern=r"^[A-Za-
 Tokens = Annotated[int, Meta(ge=1, le=131_072)]
 Temperature = Annotated[float, Meta(ge=0, le=2)]
 Dollars = Annotated[float, Meta(ge=0, le=1_000_000)]
-Address = Annotated[str, Meta(min_length=1, max_length=4096)]
+Address = Annotated[
+    str,
+    Meta(min_length=1, max_length=4096, extra_json_schema={"format": "uri", "pattern": "^[Hh][Tt][Tt][Pp][Ss]?://"}),
+]
+
+
+Prompt = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=PROMPT_MAX_CHARACTERS,
+        description="What to find out.",
+        extra_json_schema={"pattern": r"\S"},
+    ),
+]
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -83,7 +97,7 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
 class AnalyzeRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One request. Exactly one of `media_url`, `source_analysis_id` or an uploaded file names the media."""
 
-    prompt: Annotated[str, Meta(min_length=1, max_length=PROMPT_MAX_CHARACTERS, description="What to find out.")]
+    prompt: Prompt
     media_url: Annotated[Address | None, Meta(description="Where to fetch the media from.")] = None
     source_analysis_id: Annotated[UUID | None, Meta(description="Ask again about the media of this analysis.")] = None
     media_type: Annotated[MediaType, Meta(description="Fail if the content is of another.")] = MediaType.UNKNOWN

@@ -48,6 +48,21 @@ async def test_the_description_is_valid(client: httpx.AsyncClient) -> None:
     assert len(ids) == len(set(ids))
 
 
+def test_every_link_leads_to_an_operation_with_its_parameters() -> None:
+    document = openapi.document()
+    operations = {each["operationId"]: each for methods in document["paths"].values() for each in methods.values()}
+    for link in document["components"]["links"].values():
+        taken = {each["$ref"].rsplit("/", 1)[-1] for each in operations[link["operationId"]]["parameters"]}
+        assert set(link["parameters"]) <= taken
+    used = {
+        name
+        for operation in operations.values()
+        for answer in operation["responses"].values()
+        for name in answer.get("links", {})
+    }
+    assert used == set(document["components"]["links"])
+
+
 async def test_the_pages_need_nothing_from_elsewhere(client: httpx.AsyncClient) -> None:
     for path in ("/", "/docs"):
         page = await client.get(path)

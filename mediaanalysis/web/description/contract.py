@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from mediaanalysis.structs.principals import ADMIN, READ, WRITE
 from mediaanalysis.structs.transcript import Transcript
 from mediaanalysis.web.handlers.estimates import EstimateAnswer
+from mediaanalysis.web.handlers.files import TRANSCRIPT_FORMS
 from mediaanalysis.web.handlers.links import LinksAnswer
 from mediaanalysis.web.handlers.results import ResultAnswer
 from mediaanalysis.web.responses import answers
 
 
 class Content(NamedTuple):
-    """An answer: what it is, its body (a struct, or a media type, or nothing), the headers that matter."""
+    """An answer: what it is, its body (a struct, or a media type, or nothing), the headers that matter, and the media
+    types of its other forms."""
 
     about: str
     body: type | str | None = None
     headers: tuple[str, ...] = ()
+    forms: tuple[str, ...] = ()
 
 
 class Operation(NamedTuple):
@@ -32,14 +36,16 @@ class Operation(NamedTuple):
     scope: str | None = READ
 
 
+ANYWHERE = ("bad_request", "head_too_large", "internal", "timeout", "busy")
+"""What may befall any request."""
 CONDITIONAL = ("If-None-Match",)
-KEYED = ("unauthorized", "forbidden", "rate_limited")
-ANALYSIS = (*KEYED, "invalid_id", "not_found", "deleted", "database_unavailable", "timeout", "internal")
+KEYED = ("unauthorized", "forbidden", "rate_limited", "database_unavailable")
+ANALYSIS = (*KEYED, "invalid_id", "not_found", "deleted")
 ARTIFACT = (*ANALYSIS, "not_ready", "expired", "storage_unavailable")
 SUBMIT = (
-    *("bad_json", "bad_multipart", "missing_field", "bad_request", "request_timeout", "idempotency_conflict"),
+    *("bad_json", "bad_multipart", "missing_field", "request_timeout", "idempotency_conflict"),
     *("body_too_large", "unsupported_content_type", "invalid_value", "unknown_field", "unknown_provider"),
-    *("not_supported", "url_not_allowed", "idempotency_mismatch", "internal", "database_unavailable", "timeout"),
+    *("not_supported", "url_not_allowed", "idempotency_mismatch"),
     *("storage_unavailable", "shutting_down", "disk_full", "too_many_active", "queue_full", *KEYED),
 )
 ACCEPTED = {202: Content("Committed and queued", answers.AcceptedAnswer, ("Location", "Retry-After"))}
@@ -50,6 +56,7 @@ BYTES = {
     304: UNCHANGED,
 }
 LINK = ("expires", "key", "signature")
+SUBTITLES = tuple(kind.partition(";")[0] for name, (kind, _) in TRANSCRIPT_FORMS.items() if name != "json")
 RANGES = ("If-None-Match", "Range", "If-Range")
 MOVED = {202: Content("Done; the new status", answers.StatusAnswer, ("Location",))}
 
@@ -87,7 +94,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "Analyses, filtered and sorted",
         {200: Content("A page", answers.HistoryAnswer)},
         ("page", "per_page", "status", "media_type", "date_from", "date_to", "sort_by", "order", "cursor"),
-        (*KEYED, "bad_parameter", "database_unavailable", "timeout", "internal"),
+        (*KEYED, "bad_parameter"),
     ),
     ("GET", "/api/media/{analysis_id}"): Operation(
         "The whole result",
@@ -110,7 +117,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ),
     ("GET", "/api/media/{analysis_id}/transcript"): Operation(
         "What was said",
-        {200: Content("The transcript", Transcript, ("ETag",)), 304: UNCHANGED},
+        {200: Content("The transcript", Transcript, ("ETag",), SUBTITLES), 304: UNCHANGED},
         ("analysis_id", "format", *CONDITIONAL, *LINK),
         (*ARTIFACT, "link_invalid", "bad_parameter"),
     ),
@@ -135,7 +142,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/metrics"): Operation(
         "Metrics of this process",
         {200: Content("Prometheus text format", "text/plain")},
-        errors=("unauthorized", "forbidden"),
+        errors=("unauthorized", "forbidden", "database_unavailable"),
         scope=ADMIN,
     ),
     ("GET", "/openapi.json"): Operation(
@@ -180,3 +187,8 @@ GROUPS: dict[str, tuple[tuple[str, str], ...]] = {
     ),
 }
 """What belongs together, in the order in which a client meets it: OpenAPI's tags. Each operation stands in one."""
+
+
+def operation_id(method: str, path: str) -> str:
+    words = re.findall(r"[a-z_]+", path.removeprefix("/api/media"))
+    return "_".join([method.lower(), *words])

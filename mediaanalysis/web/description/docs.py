@@ -26,6 +26,10 @@ page, tokens and cost.</p>{steps}</header>
 <a href="/openapi.json">OpenAPI 3.1</a></nav>"""
 RULES = """<h2 id="rules">Everywhere</h2><ul>
 <li>JSON in UTF-8; times in UTC; ids are UUIDs. A field that is not known is refused by name.</li>
+<li>Once the first key is made, each call needs one, but for the pages and the health checks:
+<code>Authorization: Bearer KEY</code> or <code>X-API-Key: KEY</code>, never in the address. It must have the scope
+that is named with the call: <code>read</code>, <code>write</code> or <code>admin</code>. Instead of a key a signed link
+opens the file it was made for, until it expires.</li>
 <li>Errors are <code>application/problem+json</code> (RFC 9457): program against <code>code</code>, show
 <code>detail</code>, give <code>request_id</code> to whoever looks into the log.</li>
 <li><code>X-Correlation-ID</code> or <code>traceparent</code> is taken over, echoed, and stands on every log line.</li>
@@ -64,10 +68,15 @@ def _operation(base: str, path: str, method: str, described: dict[str, Any]) -> 
     return (
         f'<details><summary><b class="{method}">{method.upper()}</b> <code>{escape(path)}</code> '
         f"<span>{escape(operation['summary'])}</span></summary>"
-        f"<pre>{escape(_example(base, path, method, bool(body)))}</pre>{body}"
+        f"<pre>{escape(_example(base, path, method, bool(body)))}</pre>{_scope(operation)}{body}"
         f"{_table('Parameter', (_parameter(each) for each in parameters))}"
         f"{_table('Answer', (_answer(status, each) for status, each in operation['responses'].items()))}</details>"
     )
+
+
+def _scope(operation: dict[str, Any]) -> str:
+    scopes = {scope for each in operation["security"] for names in each.values() for scope in names}
+    return "".join(f"<p><small>Scope of the key: <code>{escape(scope)}</code></small></p>" for scope in scopes)
 
 
 def _example(base: str, path: str, method: str, submits: bool) -> str:
@@ -102,7 +111,7 @@ def _parameter(parameter: dict[str, Any]) -> tuple[str, str]:
 def _answer(status: str, answer: dict[str, Any]) -> tuple[str, str]:
     """Errors by their codes, each leading to its meaning; the rest by what they carry."""
     content = answer.get("content", {})
-    if "application/problem+json" in content:
+    if list(content) == ["application/problem+json"]:
         return status, ", ".join(
             f'<a href="#{code}"><code>{code}</code></a>' for code in answer["description"].split(", ")
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from typing import Any
 
@@ -11,13 +10,14 @@ import msgspec
 from mediaanalysis import __version__
 from mediaanalysis.errors import CODES
 from mediaanalysis.structs.requests import AnalyzeRequest
-from mediaanalysis.web.description.contract import GROUPS, OPERATIONS, Content, Operation
+from mediaanalysis.web.description import following, schemas
+from mediaanalysis.web.description.contract import ANYWHERE, GROUPS, OPERATIONS, Content, Operation, operation_id
 from mediaanalysis.web.description.parameters import PARAMETERS
+from mediaanalysis.web.description.schemas import FORM, REFERENCE, reference
 from mediaanalysis.web.problems import Problem
 from mediaanalysis.web.requests import multipart
 
 TITLE = "Media Analysis API"
-REFERENCE = "#/components/schemas/{name}"
 HEADERS = {
     "Location": ("Where the status is.", {"type": "string"}),
     "Retry-After": ("Seconds after which to ask again; there while unfinished.", {"type": "integer"}),
@@ -27,14 +27,30 @@ HEADERS = {
     "RateLimit": ("What is left of it: r, and it is full again in t seconds.", {"type": "string"}),
     "Accept-Ranges": ("`bytes`", {"type": "string"}),
     "Content-Range": ("Which bytes, of how many.", {"type": "string"}),
+    "Accept-Post": ("The content types that are taken.", {"type": "string"}),
+}
+PROBLEM_HEADERS = {
+    401: ("WWW-Authenticate",),
+    403: ("WWW-Authenticate",),
+    409: ("Retry-After",),
+    415: ("Accept-Post",),
+    416: ("Content-Range",),
+    429: ("Retry-After", "RateLimit-Policy", "RateLimit"),
+    503: ("Retry-After",),
+    507: ("Retry-After",),
 }
 SCHEMES = {
     "bearer": {
         "type": "http",
         "scheme": "bearer",
-        "description": "An API key. None is needed until the first is made.",
+        "description": "An API key, as `Authorization: Bearer KEY`. None is needed until the first is made.",
     },
-    "api_key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same."},
+    "api_key": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-API-Key",
+        "description": "The same key, as `X-API-Key: KEY`.",
+    },
 }
 EVERYWHERE = ("X-Correlation-ID", "traceparent")
 
@@ -52,7 +68,8 @@ def document() -> dict[str, Any]:
         "tags": [{"name": group} for group in GROUPS],
         "paths": paths,
         "components": {
-            "schemas": _schemas(),
+            "schemas": schemas.components(),
+            "links": following.links(),
             "parameters": PARAMETERS,
             "headers": _headers(),
             "securitySchemes": SCHEMES,
@@ -67,14 +84,11 @@ def encoded() -> bytes:
 
 def _operation(method: str, path: str, operation: Operation) -> dict[str, Any]:
     described: dict[str, Any] = {
-        "operationId": _operation_id(method, path),
+        "operationId": operation_id(method, path),
         "tags": [group for group, operations in GROUPS.items() if (method, path) in operations],
         "summary": operation.summary,
         "parameters": [{"$ref": f"#/components/parameters/{name}"} for name in (*operation.parameters, *EVERYWHERE)],
-        "responses": {
-            **{str(status): _answer(content) for status, content in operation.answers.items()},
-            **_errors(operation.errors),
-        },
+        "responses": _answers(operation),
     }
     described["security"] = [{name: [operation.scope]} for name in SCHEMES] if operation.scope else []
     if operation.submits:
@@ -82,57 +96,55 @@ def _operation(method: str, path: str, operation: Operation) -> dict[str, Any]:
     return described
 
 
-def _operation_id(method: str, path: str) -> str:
-    words = re.findall(r"[a-z_]+", path.removeprefix("/api/media"))
-    return "_".join([method.lower(), *words])
+def _answers(operation: Operation) -> dict[str, Any]:
+    """By status. Readiness answers 503 in words of its own, and may meet the 503 of any other."""
+    found = {str(status): _answer(content) for status, content in operation.answers.items()}
+    for status, error in _errors((*operation.errors, *ANYWHERE)).items():
+        known = found.setdefault(status, error)
+        known["content"] = {**known["content"], **error["content"]}
+    return found
 
 
 def _answer(content: Content) -> dict[str, Any]:
-    described: dict[str, Any] = {"description": content.about}
-    if content.headers:
-        described["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in content.headers}
+    described: dict[str, Any] = {"description": content.about, **_with_headers(content.headers)}
     if isinstance(content.body, str):
         described["content"] = {content.body: {}}
     elif content.body is not None:
-        described["content"] = {"application/json": {"schema": _reference(content.body)}}
+        forms: dict[str, Any] = {media_type: {} for media_type in content.forms}
+        described["content"] = {"application/json": {"schema": reference(content.body)}, **forms}
+    if links := following.references(content.body):
+        described["links"] = links
     return described
+
+
+def _with_headers(names: tuple[str, ...]) -> dict[str, Any]:
+    return {"headers": {name: {"$ref": f"#/components/headers/{name}"} for name in names}} if names else {}
 
 
 def _errors(codes: tuple[str, ...]) -> dict[str, Any]:
     """One answer per status, listing the codes it may carry."""
     by_status: dict[int, list[str]] = {}
-    for code in codes:
+    for code in dict.fromkeys(codes):
         by_status.setdefault(CODES[code].status or 500, []).append(code)
-    content = {"application/problem+json": {"schema": _reference(Problem)}}
+    content = {"application/problem+json": {"schema": reference(Problem)}}
     return {
-        str(status): {"description": ", ".join(names), "content": content}
+        str(status): {
+            "description": ", ".join(names),
+            **_with_headers(PROBLEM_HEADERS.get(status, ())),
+            "content": content,
+        }
         for status, names in sorted(by_status.items())
     }
 
 
-def _reference(struct: type) -> dict[str, str]:
-    return {"$ref": REFERENCE.format(name=struct.__name__)}
-
-
 def _bodies() -> dict[str, Any]:
     return {
-        "application/json": {"schema": _reference(AnalyzeRequest)},
+        "application/json": {"schema": reference(AnalyzeRequest)},
         "multipart/form-data": {
-            "schema": {"$ref": REFERENCE.format(name="AnalyzeForm")},
+            "schema": {"$ref": REFERENCE.format(name=FORM)},
             "encoding": {name: {"contentType": "application/json"} for name in sorted(multipart.JSON_FIELDS)},
         },
     }
-
-
-def _schemas() -> dict[str, Any]:
-    bodies = [content.body for each in OPERATIONS.values() for content in each.answers.values()]
-    structs = {body for body in bodies if isinstance(body, type)} | {AnalyzeRequest, Problem}
-    _, components = msgspec.json.schema_components(structs, ref_template=REFERENCE)
-    request = components["AnalyzeRequest"]
-    file = {"type": "string", "format": "binary", "description": "The media. In any place among the fields."}
-    properties = {**request["properties"], "file": file}
-    components["AnalyzeForm"] = {**request, "title": "AnalyzeForm", "properties": properties}
-    return components
 
 
 def _headers() -> dict[str, Any]:

@@ -7,8 +7,9 @@ from typing import Any
 from mediaanalysis.store.history import SortBy
 from mediaanalysis.structs.requests import MediaType
 from mediaanalysis.web.access import links
-from mediaanalysis.web.handlers.history import LISTED, PER_PAGE, PER_PAGE_MAX
+from mediaanalysis.web.handlers.history import LISTED, PAGE_MAX, PER_PAGE, PER_PAGE_MAX
 from mediaanalysis.web.handlers.polls import WAIT_MAX_SECONDS
+from mediaanalysis.web.requests.parameters import NUMBER_MAX
 
 
 def _parameter(name: str, place: str, about: str, schema: dict[str, Any]) -> dict[str, Any]:
@@ -16,13 +17,17 @@ def _parameter(name: str, place: str, about: str, schema: dict[str, Any]) -> dic
 
 
 STRING = {"type": "string"}
+MOMENT = {"anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}]}
 
 PARAMETERS: dict[str, dict[str, Any]] = {
     "analysis_id": _parameter("analysis_id", "path", "The analysis.", {"type": "string", "format": "uuid"}),
     "n": _parameter("n", "path", "Number of the frame.", {"type": "integer", "minimum": 1}),
     "name": _parameter("name", "path", "A file's name as listed with the result.", STRING),
     "X-Correlation-ID": _parameter(
-        "X-Correlation-ID", "header", "A UUID of the client's, echoed and logged.", {"type": "string", "format": "uuid"}
+        "X-Correlation-ID",
+        "header",
+        "A UUID of the client's, echoed and logged. Anything else is replaced by a new one.",
+        STRING,
     ),
     "traceparent": _parameter("traceparent", "header", "W3C trace context; echoed and logged.", STRING),
     "Idempotency-Key": _parameter(
@@ -40,12 +45,14 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "query",
         f"Seconds (at most {WAIT_MAX_SECONDS}) to hold the answer back until it is news: the next change, or one "
         "since the version named by If-None-Match.",
-        {"type": "integer", "minimum": 0},
+        {"type": "integer", "minimum": 0, "maximum": NUMBER_MAX},
     ),
     "format": _parameter(
         "format", "query", "Form of the transcript.", {"enum": ["json", "txt", "srt", "vtt"], "default": "json"}
     ),
-    "page": _parameter("page", "query", "From 1.", {"type": "integer", "minimum": 1, "default": 1}),
+    "page": _parameter(
+        "page", "query", "From 1.", {"type": "integer", "minimum": 1, "maximum": PAGE_MAX, "default": 1}
+    ),
     "per_page": _parameter(
         "per_page",
         "query",
@@ -54,8 +61,8 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     ),
     "status": _parameter("status", "query", "Only these.", {"enum": list(LISTED)}),
     "media_type": _parameter("media_type", "query", "Only these.", {"enum": list(MediaType)}),
-    "date_from": _parameter("date_from", "query", "Created at or after; a date or a time with zone.", STRING),
-    "date_to": _parameter("date_to", "query", "Created at or before; a date means all of that day.", STRING),
+    "date_from": _parameter("date_from", "query", "Created at or after; a date or a time with zone.", MOMENT),
+    "date_to": _parameter("date_to", "query", "Created at or before; a date means all of that day.", MOMENT),
     "sort_by": _parameter("sort_by", "query", "Order by.", {"enum": list(SortBy), "default": "created_at"}),
     "order": _parameter("order", "query", "Direction.", {"enum": ["asc", "desc"], "default": "desc"}),
     "expires_in": _parameter(

@@ -18,6 +18,8 @@ from mediaanalysis.web.requests.bodies import pointer_to
 
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*(\d{1,6})(?:$|[,;\s])", re.IGNORECASE)
 _KEY = re.compile(r"[!-~]{1,255}")
+NUMBER_MAX = 999_999_999
+"""Of numbers that have no limit of their own."""
 
 
 def analysis_id(request: Request) -> UUID:
@@ -84,7 +86,7 @@ def number(request: Request, name: str, default: int, *, minimum: int, maximum: 
     text = request.query_params.get(name)
     if text is None:
         return default
-    if not re.fullmatch(r"[0-9]{1,9}", text) or not minimum <= int(text) <= (maximum or int(text)):
+    if not re.fullmatch(r"[0-9]{1,9}", text) or not minimum <= int(text) <= (maximum or NUMBER_MAX):
         raise bad(name, f"a whole number from {minimum}" + (f" to {maximum}" if maximum else ""))
     return int(text)
 
