@@ -119,3 +119,14 @@ async def test_answers_are_what_the_description_says(client: httpx.AsyncClient, 
     check(await client.get("/api/media/history"), "HistoryAnswer")
     check(await client.get("/health/ready"), "ReadinessAnswer")
     check(await client.get("/api/media/x"), "Problem")
+
+
+async def test_a_replay_after_deletion_says_so(client: httpx.AsyncClient) -> None:
+    """Not 202: nothing is queued, and nothing is made anew behind the client's back."""
+    url, body = "/api/media/analyze", {"prompt": "p", "media_url": "http://a/b"}
+    headers = {"idempotency-key": "monday"}
+    first = await client.post(url, json=body, headers=headers)
+    assert (await client.delete(f"/api/media/{first.json()['analysis_id']}")).status_code == 204
+    again = await client.post(url, json=body, headers=headers)
+    assert (again.status_code, again.json()["code"]) == (410, "deleted")
+    assert "410" in openapi.document()["paths"][url]["post"]["responses"]

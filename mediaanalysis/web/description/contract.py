@@ -48,7 +48,8 @@ SUBMIT = (
     *("not_supported", "url_not_allowed", "idempotency_mismatch"),
     *("storage_unavailable", "shutting_down", "disk_full", "too_many_active", "queue_full", *KEYED),
 )
-ACCEPTED = {202: Content("Committed and queued", answers.AcceptedAnswer, ("Location", "Retry-After"))}
+REPEATS = ("Idempotency-Replayed", "Analysis-Reused")
+ACCEPTED = {202: Content("Committed and queued", answers.AcceptedAnswer, ("Location", "Retry-After", *REPEATS))}
 UNCHANGED = Content("Not modified", None, ("ETag",))
 BYTES = {
     200: Content("The whole file", "*/*", ("ETag", "Accept-Ranges")),
@@ -62,7 +63,8 @@ MOVED = {202: Content("Done; the new status", answers.StatusAnswer, ("Location",
 
 
 def _submit(summary: str) -> Operation:
-    return Operation(summary, ACCEPTED, ("Idempotency-Key",), SUBMIT, submits=True, scope=WRITE)
+    """The analysis of an idempotency key may have been deleted since."""
+    return Operation(summary, ACCEPTED, ("Idempotency-Key",), (*SUBMIT, "deleted"), submits=True, scope=WRITE)
 
 
 def _artifact(summary: str, *parameters: str) -> Operation:

@@ -27,6 +27,8 @@ HEADERS = {
     "RateLimit": ("What is left of it: r, and it is full again in t seconds.", {"type": "string"}),
     "Accept-Ranges": ("`bytes`", {"type": "string"}),
     "Content-Range": ("Which bytes, of how many.", {"type": "string"}),
+    "Idempotency-Replayed": ("`true`: it is the analysis that this Idempotency-Key made before.", {"type": "string"}),
+    "Analysis-Reused": ("`true`: it was under way already; see `options.reuse`.", {"type": "string"}),
     "Accept-Post": ("The content types that are taken.", {"type": "string"}),
 }
 PROBLEM_HEADERS = {

@@ -76,7 +76,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
             "default": links.USUAL_SECONDS,
         },
     ),
-    "expires": _parameter("expires", "query", "Of a signed link; it stands instead of a key.", {"type": "integer"}),
+    "expires": _parameter("expires", "query", "Of a signed link, which stands instead of a key.", STRING),
     "key": _parameter("key", "query", "Of a signed link: the id of the key that made it.", STRING),
     "signature": _parameter("signature", "query", "Of a signed link, behind everything else.", STRING),
     "cursor": _parameter("cursor", "query", "`next_cursor` of the page before; instead of `page`.", STRING),
