@@ -42,8 +42,8 @@ format: $(VENV)/.development ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.development ffmpeg ## Measure, against floors and peers side by side
-	$(BIN)/python -m tests.bench
+bench: $(VENV)/.benches ffmpeg ## Measure, against floors and peers side by side
+	$(BIN)/python -m tests.bench $(BENCH)
 
 chaos: $(VENV)/.development ffmpeg ## The long runs of kills, freezes, restarts and failing vendors
 	$(BIN)/pytest -m slow tests/worker tests/analysis
@@ -68,4 +68,8 @@ $(VENV)/.runtime: $(BIN)/python pyproject.toml deploy/constraints.txt
 
 $(VENV)/.development: $(VENV)/.runtime
 	@$(PIP) --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.benches: $(VENV)/.development
+	@$(PIP) --editable '.[dev,bench]'
 	@touch $@

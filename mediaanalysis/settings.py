@@ -99,6 +99,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     queue_max_jobs: Annotated[
         Limit, Variable("QUEUE_MAX_JOBS", "refuse submissions while so many jobs wait; 0: no limit")
     ] = 100_000
+    cache_bytes: Annotated[Limit, Variable("CACHE_BYTES", "memory for answers that are given again")] = 64 * 1024 * KIB
 
     worker_slots: Annotated[
         int, Meta(ge=0, le=1000), Variable("WORKER_SLOTS", "jobs at once in this process; 0: none")

@@ -107,7 +107,8 @@ async def not_found(scope: Scope, _receive: Receive, _send: Send) -> None:
 
 def _edge(services: Services, access: Access, crew: Crew | None) -> Edge:
     signals = services.signals
-    cache = Cache(lambda: signals.connection if signals.alive else None, services.metrics)
+    most = services.settings.cache_bytes
+    cache = Cache(lambda: signals.connection if signals.alive else None, services.metrics, max_bytes=most)
     changes = Changes()
 
     def hear(analysis_id: str) -> None:

@@ -10,6 +10,10 @@ PARTS = {
     "providers": "what a call of a provider costs this process; a talk of an hour",
     "service": "memory at rest, the longest block of the event loop under work, 2 GB through the front door",
     "web": "accepting, polling and history, against floors",
+    "load": "a hundred users: submit, poll, history, delete; without keys and with one",
+    "outage": "the same with the database killed and restarted: what is lost, and how soon it is back",
+    "polls": "how many polls the cache answers",
+    "memory": "10,000 analyses: does it stay flat, is anything left (ten minutes)",
     "queue": "jobs, pick-up, claims and rescue, against a floor and peers",
 }
 

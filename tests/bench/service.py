@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from itertools import takewhile
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -30,13 +31,14 @@ UNFINISHED = {"pending", "processing"}
 
 
 @contextmanager
-def server(place: Path) -> Iterator[tuple[str, psutil.Process]]:
-    """A running service and its process."""
+def server(place: Path, *, log: int | None = None, **more: str) -> Iterator[tuple[str, psutil.Process]]:
+    """A running service and its process; `more` settings than those of a newcomer. `log`: where its log goes."""
     command = [sys.executable, "-m", "mediaanalysis", "serve", "--migrate", "--port", "0"]
-    settings = {"DATA_DIR": str(place / "data"), "FETCH_ALLOW": "127.0.0.1", "LOG_LEVEL": "error"}
-    with subprocess.Popen(command, env={**os.environ, **settings}, stdout=subprocess.PIPE, text=True) as process:
+    settings = {"DATA_DIR": str(place / "data"), "FETCH_ALLOW": "127.0.0.1", "LOG_LEVEL": "error"} | more
+    environment = {**os.environ, **settings}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True) as process:
         assert process.stdout is not None
-        said = "".join(iter(process.stdout.readline, "Ctrl-C stops everything.\n"))
+        said = "".join(takewhile(lambda line: not line.startswith("Ctrl-C"), process.stdout))
         found = re.search(r"serving +(http://\S+)", said)
         assert found is not None
         try:

@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 from uuid import UUID, uuid4
@@ -53,7 +54,12 @@ FINISHED = UUID(int=7)
 SCRIPT = Path(__file__).with_name("web.lua")
 BODY = '{"prompt": "What is it?", "media_url": "http://example.com/a.mp4", "metadata": {"order": 7}}'
 JSON = "application/json"
+KEY = "ma_of_the_bench"
 
+KEY_ROW = """
+    insert into api_keys (name, owner_id, key_hash, prefix, submits_per_minute, polls_per_minute, max_active)
+    values ('bench', $1, encode(sha256($2), 'hex'), 'ma_', 1000000000, 1000000000, 0)
+"""
 FINISHED_ROW = """
     insert into media_analysis_requests
         (id, owner_id, prompt, prompt_hash, status, progress, completed_at, latency_ms, result_summary)
@@ -84,7 +90,9 @@ CALLS = {
     "floor: one-row insert": Call("rows", "/", "POST"),
     "floor: one-row read": Call("rows", "/"),
     "accept": Call("service", "/api/media/analyze", "POST"),
+    "accept, with a key": Call("keyed", "/api/media/analyze", "POST"),
     "status, cached": Call("service", f"/api/media/status/{FINISHED}"),
+    "status, cached, with a key": Call("keyed", f"/api/media/status/{FINISHED}"),
     "status, not cached": Call("deaf", f"/api/media/status/{FINISHED}"),
     "history, first page of a million": Call("service", "/api/media/history", connections=1),
 }
@@ -145,11 +153,11 @@ async def rows(_settings: Settings, dsn: str) -> AsyncIterator[ASGIApp]:
 
 
 @asynccontextmanager
-async def service(settings: Settings, dsn: str) -> AsyncIterator[ASGIApp]:
+async def service(settings: Settings, dsn: str, access: Access = Access.LOCAL) -> AsyncIterator[ASGIApp]:
     """The real application, its log as JSON at level info."""
     log.configure(style="json", level="info")
     async with await Database.open(settings, dsn) as database, await Signals.open(database) as signals:
-        yield application(_services(settings, database, signals), Access.LOCAL)
+        yield application(_services(settings, database, signals), access)
 
 
 @asynccontextmanager
@@ -176,7 +184,13 @@ def _services(settings: Settings, database: Database, signals: Signals) -> Servi
 
 
 FLOORS = ("constant", "rows")
-APPS = {"constant": constant, "rows": rows, "service": service, "deaf": deaf}
+APPS = {
+    "constant": constant,
+    "rows": rows,
+    "service": service,
+    "keyed": partial(service, access=Access.KEYS),
+    "deaf": deaf,
+}
 
 
 async def serve(name: str, dsn: str, place: str, port: int) -> None:
@@ -225,8 +239,8 @@ def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
 
 def ask(address: str, call: Call) -> Measure:
     wrk = ["wrk", "-t1", f"-c{call.connections}", f"-d{SECONDS}s", "-s", str(SCRIPT), address + call.path]
-    environment = {**os.environ, "BENCH_METHOD": call.method, "BENCH_BODY": BODY if call.method == "POST" else ""}
-    output = subprocess.run(wrk, env=environment, check=True, capture_output=True, text=True).stdout
+    asked = {"BENCH_METHOD": call.method, "BENCH_BODY": BODY if call.method == "POST" else "", "BENCH_KEY": KEY}
+    output = subprocess.run(wrk, env=os.environ | asked, check=True, capture_output=True, text=True).stdout
     return msgspec.json.decode(output.partition("REPORT ")[2], type=Measure)
 
 
@@ -236,6 +250,7 @@ async def prepare(dsn: str) -> None:
     await connection.execute("insert into floor (id, body) values ($1, $2)", FINISHED, BODY)
     await connection.execute("set session_replication_role = replica")
     await connection.execute(FINISHED_ROW, FINISHED, OWNER)
+    await connection.execute(KEY_ROW, OWNER, KEY.encode())
     await connection.execute(HISTORY, OWNER, HISTORY_ROWS, timeout=600)
     await connection.execute("vacuum analyze media_analysis_requests", timeout=600)
     await connection.close()
