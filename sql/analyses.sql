@@ -217,18 +217,31 @@ from analysis
 where status <> 'deleted';
 
 -- name: delete
--- Hide it, and stop its work. Row: `deleted`, or `gone` where it was deleted before; none where the owner has none such.
--- `moved`, and nothing done: as with `cancel`.
--- $1 analysis_id uuid, $2 owner_id uuid, $3 actor text, $4 address text, $5 last boolean
-with author as materialized (
-    select set_config('mediaanalysis.actor', $3, true), set_config('mediaanalysis.address', $4, true)
+-- Hide them, and stop their work: each for itself, in one commit. Commits that tell of changes wait for each other, so
+-- those that come together share one. Row for each the owner has, with its place in the question, from 1: `deleted`, or
+-- `gone` where it was deleted before. `moved`, and nothing done: as with `cancel`.
+-- $1 analysis_ids uuid[], $2 owner_ids uuid[], $3 actors text[], $4 addresses text[], $5 last boolean[]
+with wanted as materialized (
+    select * from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::boolean[]) with ordinality
+        as asked (analysis_id, owner_id, actor, address, last, position)
+), author as materialized (
+    select set_config('mediaanalysis.authors',
+                      jsonb_object_agg(analysis_id, jsonb_build_array(nullif(actor, ''), address))::text, true)
+    from wanted
 ), job as materialized (
-    select id, state from processing_jobs where request_id = $1 and owner_id = $2 and kind = 'analyze' for no key update
+    -- In the order of the jobs: batches of two processes wait for each other, never in a circle.
+    select id, request_id, state from processing_jobs
+     where request_id = any($1) and kind = 'analyze' and (request_id, owner_id) in (select analysis_id, owner_id from wanted)
+     order by id for no key update
 ), analysis as materialized (
-    select id, status, status in ('pending', 'processing') and not $5 and not exists (select from job) as moved
+    select id, owner_id, status
       from media_analysis_requests
-     where id = $1 and owner_id = $2 and (select count(*) from job) >= 0
-       for no key update
+     where id = any($1) and (id, owner_id) in (select analysis_id, owner_id from wanted) and (select count(*) from job) >= 0
+     order by id for no key update
+), verdict as materialized (
+    select wanted.position, analysis.id, status,
+           status in ('pending', 'processing') and not last and not exists (select from job where request_id = analysis.id) as moved
+      from wanted join analysis on analysis.id = wanted.analysis_id and analysis.owner_id = wanted.owner_id
 ), stopped as (
     delete from processing_jobs using job where processing_jobs.id = job.id and job.state = 'queued'
 ), told as (
@@ -240,10 +253,9 @@ with author as materialized (
 ), hidden as (
     update media_analysis_requests
        set status = 'deleted', deleted_at = now(), updated_at = now()
-     where id in (select analysis.id from analysis, author where analysis.status <> 'deleted' and not analysis.moved)
-    returning id
+     where id in (select verdict.id from verdict, author where verdict.status <> 'deleted' and not moved)
 )
-select case when moved then 'moved' when status = 'deleted' then 'gone' else 'deleted' end as outcome from analysis;
+select position, case when moved then 'moved' when status = 'deleted' then 'gone' else 'deleted' end as outcome from verdict;
 
 -- name: retry
 -- Run a failed or cancelled analysis again, from the stage that was not finished. Row: `retried`, `wrong_state`,

@@ -34,6 +34,14 @@ SERVICE = Author()
 """The service itself: the audit log names the process."""
 
 
+class Unwanted(Struct, frozen=True):
+    """An analysis to be deleted, whose, and by whom."""
+
+    id: UUID
+    owner_id: UUID
+    author: Author = SERVICE
+
+
 class NewAnalysis(Struct, frozen=True, kw_only=True):
     """A checked request. `original` is the file that came with it, already in storage; else the media is fetched.
 
@@ -213,9 +221,23 @@ async def cancel(db: Db, analysis_id: UUID, owner_id: UUID, author: Author = SER
     return await _settled(db, _SQL.cancel, analysis_id, owner_id, author)
 
 
-async def delete(db: Db, analysis_id: UUID, owner_id: UUID, author: Author = SERVICE) -> Outcome | None:
-    """`deleted`, or `gone` if it was before. None: no such analysis."""
-    return await _settled(db, _SQL.delete, analysis_id, owner_id, author)
+async def delete(db: Db, unwanted: Sequence[Unwanted]) -> list[Outcome | None]:
+    """`deleted`, or `gone` if it was before, for each in their order; None: the owner has no such analysis. One round
+    trip, meant for `Batch`: those that come together share a commit. What met another change is tried again."""
+    said: list[str | None] = [None] * len(unwanted)
+    left = list(range(len(unwanted)))
+    for attempt in range(1, ATTEMPTS + 1):
+        asked = [_asked(unwanted[place], last=attempt == ATTEMPTS) for place in left]
+        for record in await db.fetch(_SQL.delete, *zip(*asked, strict=True)):
+            said[left[record["position"] - 1]] = record["outcome"]
+        left = [place for place in left if said[place] == "moved"]
+        if not left:
+            break
+    return [_outcome(each) for each in said]
+
+
+def _asked(unwanted: Unwanted, *, last: bool) -> tuple[UUID, UUID, str, str, bool]:
+    return unwanted.id, unwanted.owner_id, unwanted.author.actor, unwanted.author.address, last
 
 
 async def retry(

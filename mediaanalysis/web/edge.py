@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from mediaanalysis.services import Services
-    from mediaanalysis.store.analyses import Accepted, NewAnalysis, Status
+    from mediaanalysis.store.analyses import Accepted, NewAnalysis, Outcome, Status, Unwanted
     from mediaanalysis.store.batch import Batch
     from mediaanalysis.web.access.keyring import Keyring
     from mediaanalysis.web.access.meter import Meter
@@ -27,12 +27,13 @@ Crew = Callable[[], WorkerHealth]
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """`acceptance` and `statuses` (by analysis and owner) share a statement among the requests that arrive together.
+    """`acceptance`, `statuses` (by analysis and owner) and `removal` share a statement among those who come together.
     `crew` tells how the worker of this process is; None: there is none."""
 
     services: Services
     acceptance: Batch[NewAnalysis, Accepted]
     statuses: Batch[tuple[UUID, UUID], Status | None]
+    removal: Batch[Unwanted, Outcome | None]
     cache: Cache
     changes: Changes
     outlook: Outlook

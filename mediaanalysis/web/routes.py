@@ -118,9 +118,12 @@ def _edge(services: Services, access: Access, crew: Crew | None) -> Edge:
     signals.subscribe(CHANGED, hear)
     pool = services.database.pool
     acceptance, statuses = Batch(partial(store.accept, pool)), Batch(partial(store.read_statuses, pool))
+    removal = Batch(partial(store.delete, pool))
     keyring, meter = Keyring(services, access), Meter(pool)
     estimates = Turns(max(2, services.settings.cpu_slots))
-    return Edge(services, acceptance, statuses, cache, changes, Outlook(services), keyring, meter, estimates, crew)
+    return Edge(
+        services, acceptance, statuses, removal, cache, changes, Outlook(services), keyring, meter, estimates, crew
+    )
 
 
 def application(services: Services, access: Access, crew: Crew | None = None) -> ASGIApp:

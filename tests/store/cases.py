@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import msgspec
 
 from mediaanalysis.store import analyses
-from mediaanalysis.store.analyses import NewAnalysis
+from mediaanalysis.store.analyses import SERVICE, Author, NewAnalysis, Outcome, Unwanted
 from mediaanalysis.store.pool import Pool
 from mediaanalysis.structs.jobs import Job
 
@@ -72,3 +72,9 @@ async def blocked(db: Pool) -> None:
     )
     while not await db.fetchval(waiting):
         pass
+
+
+async def delete(db: Pool, analysis_id: UUID, owner_id: UUID, author: Author = SERVICE) -> Outcome | None:
+    """Alone, as the other changes are made."""
+    [outcome] = await analyses.delete(db, [Unwanted(analysis_id, owner_id, author)])
+    return outcome

@@ -10,16 +10,16 @@ import msgspec
 import pytest
 
 from mediaanalysis.store import analyses, audit, jobs, operations
-from mediaanalysis.store.analyses import Author, Outcome
+from mediaanalysis.store.analyses import Author, Outcome, Unwanted
 from mediaanalysis.store.jobs import Place
 from mediaanalysis.store.pool import Database, Pool
 from mediaanalysis.store.signals import CANCEL, CHANGED, Signals
 from mediaanalysis.structs.jobs import Job
 from mediaanalysis.structs.media import Notice
 from mediaanalysis.structs.requests import AnalysisStatus, MediaType
-from tests.store.cases import OWNER, accepted, blocked, claimed, ended
+from tests.store.cases import OWNER, accepted, blocked, claimed, delete, ended
 
-CHANGES = (analyses.cancel, analyses.delete, analyses.retry)
+CHANGES = (analyses.cancel, delete, analyses.retry)
 
 
 async def status(db: Pool, analysis_id: UUID) -> analyses.Status:
@@ -115,7 +115,7 @@ async def test_cancel_that_meets_the_end_of_the_work_comes_too_late(database: Da
     assert (await status(database.pool, analysis_id)).status == "completed"
 
 
-@pytest.mark.parametrize(("change", "outcome"), [(analyses.cancel, "cancelling"), (analyses.delete, "deleted")])
+@pytest.mark.parametrize(("change", "outcome"), [(analyses.cancel, "cancelling"), (delete, "deleted")])
 async def test_a_stop_that_meets_the_claim_is_told_to_the_worker(database: Database, change: Any, outcome: str) -> None:
     analysis_id = await accepted(database.pool)
     async with database.transaction() as worker:
@@ -129,7 +129,7 @@ async def test_a_stop_that_meets_the_claim_is_told_to_the_worker(database: Datab
     assert await database.pool.fetchval("select cancel_requested_at is not null from processing_jobs")
 
 
-@pytest.mark.parametrize(("change", "outcome"), [(analyses.cancel, "cancelled"), (analyses.delete, "deleted")])
+@pytest.mark.parametrize(("change", "outcome"), [(analyses.cancel, "cancelled"), (delete, "deleted")])
 async def test_a_stop_that_meets_a_retry_takes_its_job_too(database: Database, change: Any, outcome: str) -> None:
     analysis_id = await accepted(database.pool)
     await ended(database.pool, analysis_id, "failed")
@@ -180,12 +180,38 @@ async def test_two_retries_at_once_enqueue_one_job(db: Pool) -> None:
     assert await db.fetchval("select count(*) from processing_jobs") == 1
 
 
+async def test_deletions_that_come_together_are_each_for_itself(db: Pool, operator: Pool) -> None:
+    """Another owner's stays, one that is gone is told so, and each is its own author's."""
+    first, second, gone, kept = [await accepted(db) for _ in range(4)]
+    await delete(db, gone, OWNER)
+    unwanted = [
+        Unwanted(second, OWNER, Author("alice", "192.0.2.1")),
+        Unwanted(kept, uuid4(), Author("mallory")),
+        Unwanted(gone, OWNER),
+        Unwanted(first, OWNER, Author("bob", "192.0.2.2")),
+    ]
+    deleted = Outcome.DELETED
+    assert await analyses.delete(db, unwanted) == [deleted, None, Outcome.GONE, deleted]
+    assert (await status(db, kept)).status == "pending"
+    assert await db.fetch("select request_id as id from processing_jobs") == [(kept,)]
+    by = "select performed_by, host(ip_address) from audit_log where record_id = $1 and action = 'update'"
+    assert await operator.fetch(by, first) == [("bob", "192.0.2.2")]
+    assert await operator.fetch(by, second) == [("alice", "192.0.2.1")]
+
+
+async def test_a_deletion_that_is_asked_twice_at_once_is_made_once(db: Pool, operator: Pool) -> None:
+    analysis_id = await accepted(db)
+    assert await analyses.delete(db, [Unwanted(analysis_id, OWNER)] * 2) == [Outcome.DELETED] * 2
+    changes = "select count(*) from audit_log where record_id = $1 and action = 'update'"
+    assert await operator.fetchval(changes, analysis_id) == 1
+
+
 @pytest.mark.parametrize("running", [True, False])
 async def test_deleted_analysis_is_hidden_and_its_work_ends(db: Pool, running: bool) -> None:
     analysis_id = await accepted(db)
     job: Job | None = await claimed(db, analysis_id) if running else None
-    assert await analyses.delete(db, analysis_id, OWNER) is Outcome.DELETED
-    assert await analyses.delete(db, analysis_id, OWNER) is Outcome.GONE
+    assert await delete(db, analysis_id, OWNER) is Outcome.DELETED
+    assert await delete(db, analysis_id, OWNER) is Outcome.GONE
     assert (await status(db, analysis_id)).status == "deleted"
     assert await analyses.cancel(db, analysis_id, OWNER) is None
     assert await analyses.retry(db, analysis_id, OWNER) is None

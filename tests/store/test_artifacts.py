@@ -10,7 +10,6 @@ import pytest
 
 from mediaanalysis.errors import StoreError
 from mediaanalysis.store import (
-    analyses,
     contact_sheets,
     files,
     idempotency,
@@ -27,7 +26,7 @@ from mediaanalysis.structs.media import ContactSheet, Tile
 from mediaanalysis.structs.requests import MediaType
 from mediaanalysis.structs.transcript import Gap, Segment, Transcript, Word
 from mediaanalysis.structs.usage import Call
-from tests.store.cases import HASH, OWNER, accepted, claimed
+from tests.store.cases import HASH, OWNER, accepted, claimed, delete
 
 OTHER = "cd" * 32
 
@@ -91,7 +90,7 @@ async def test_nothing_is_reused_from_others_or_from_what_was_deleted(db: Pool) 
     )
     assert await stages.find_reusable(db, uuid4(), first, "probe", HASH) is None
     assert await stages.find_reusable(db, OWNER, first, "probe", OTHER) is None
-    await analyses.delete(db, first, OWNER)
+    await delete(db, first, OWNER)
     assert await stages.find_reusable(db, OWNER, uuid4(), "probe", HASH) is None
 
 

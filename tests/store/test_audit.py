@@ -16,7 +16,7 @@ from mediaanalysis.store.api_keys import Grants, NewKey
 from mediaanalysis.store.audit import Change
 from mediaanalysis.store.pool import Connection, Database, Pool
 from mediaanalysis.structs.jobs import Ending
-from tests.store.cases import OWNER, accepted, claimed, ended, request
+from tests.store.cases import OWNER, accepted, claimed, delete, ended, request
 
 ANN = Author("key:ann", "192.0.2.1")
 
@@ -110,7 +110,7 @@ async def test_an_upload_is_its_sender_s(db: Pool, operator: Pool) -> None:
     assert (change.performed_by, change.ip_address) == (ANN.actor, ANN.address)
 
 
-@pytest.mark.parametrize("change", [analyses.cancel, analyses.delete, analyses.retry])
+@pytest.mark.parametrize("change", [analyses.cancel, delete, analyses.retry])
 async def test_what_a_client_changes_is_the_client_s(db: Pool, operator: Pool, change: Any) -> None:
     analysis_id = await accepted(db)
     if change is analyses.retry:

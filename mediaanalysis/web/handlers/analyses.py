@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from mediaanalysis.errors import RequestError
 from mediaanalysis.store import analyses as store
-from mediaanalysis.store.analyses import Acceptance, Accepted, Author, NewAnalysis, Outcome
+from mediaanalysis.store.analyses import Acceptance, Accepted, Author, NewAnalysis, Outcome, Unwanted
 from mediaanalysis.store.pool import Db
 from mediaanalysis.structs.requests import AnalysisStatus, MediaType
 from mediaanalysis.web import problems
@@ -175,7 +175,11 @@ async def _moved(edge: Edge, request: Request, move: Move) -> Response:
 
 async def delete(edge: Edge, request: Request) -> Response:
     """Hide the analysis and stop its work."""
-    if await _change(edge, request, store.delete) is Outcome.GONE:
+
+    async def remove(_db: Db, analysis_id: UUID, owner: UUID, author: Author) -> Outcome | None:
+        return await edge.removal.add(Unwanted(analysis_id, owner, author))
+
+    if await _change(edge, request, remove) is Outcome.GONE:
         raise polls.deleted()
     return Response(status_code=204)
 
