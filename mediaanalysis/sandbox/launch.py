@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import IO, Any
 
 READ_BYTES = 65_536
 TAIL_BYTES = 16_384
@@ -23,6 +23,25 @@ ESCAPED_SECONDS = 1.0
 """Who left the group of a dead child may keep its pipes open: so long they are waited for."""
 
 Popen = subprocess.Popen[bytes]
+
+
+class _Pipe:
+    """A pipe as transports take it, closed once. uvloop closes the descriptor and then the file: by then its number may
+    be that of a client's connection, or of a file that another thread has just opened."""
+
+    def __init__(self, pipe: IO[bytes] | None) -> None:
+        assert pipe is not None
+        with pipe:
+            self._number = os.dup(pipe.fileno())
+        self._made = os.fstat(self._number)
+
+    def fileno(self) -> int:
+        return self._number
+
+    def close(self) -> None:
+        with suppress(OSError):
+            if os.path.samestat(os.fstat(self._number), self._made):
+                os.close(self._number)
 
 
 class Child:
@@ -68,11 +87,13 @@ class Child:
         loop = asyncio.get_running_loop()
         for pipe, reader in ((self._process.stdout, self.stdout), (self._process.stderr, self._stderr)):
             protocol = StreamReaderProtocol(reader)
-            self._transports.append((await loop.connect_read_pipe(lambda it=protocol: it, pipe))[0])  # type: ignore[misc]
-        if (pipe := self._process.stdin) is not None:
-            transport, written = await loop.connect_write_pipe(lambda: StreamReaderProtocol(StreamReader()), pipe)
+            transport, _ = await loop.connect_read_pipe(lambda it=protocol: it, _Pipe(pipe))  # type: ignore[misc]
             self._transports.append(transport)
-            self.stdin = StreamWriter(transport, written, None, loop)
+        if (pipe := self._process.stdin) is not None:
+            held = _Pipe(pipe)
+            writing, written = await loop.connect_write_pipe(lambda: StreamReaderProtocol(StreamReader()), held)
+            self._transports.append(writing)
+            self.stdin = StreamWriter(writing, written, None, loop)
 
     def _reap(self, _ended: Future[None] | None = None) -> int:
         """First kill what it left in its group: the number is not given to another before it is reaped."""

@@ -12,6 +12,7 @@ import uvloop
 
 from mediaanalysis.errors import ResourceError
 from mediaanalysis.sandbox import Capabilities, Limits, Reach, Sandbox, detect
+from mediaanalysis.sandbox.launch import _Pipe
 
 SPAWN_AND_TELL = "sleep 60 & echo $! $$; wait"
 CHECKOUT = Path(__file__).parents[2]
@@ -90,6 +91,27 @@ def test_cancel_kills_the_whole_group(new_loop: Callable[[], asyncio.AbstractEve
     with asyncio.Runner(loop_factory=new_loop) as runner:
         pids = runner.run(scenario())
     assert all(gone(int(pid)) for pid in pids.split())
+
+
+def test_a_number_that_is_another_s_by_now_is_not_closed(tmp_path: Path) -> None:
+    """uvloop closes the descriptor below a pipe, and then the pipe: between the two a thread may open a file."""
+    reading, writing = os.pipe()
+    pipe = _Pipe(os.fdopen(reading, "rb", buffering=0))
+    with (tmp_path / "of another").open("wb") as file:
+        os.dup2(file.fileno(), pipe.fileno())
+        pipe.close()
+        os.write(pipe.fileno(), b"open")
+    os.close(pipe.fileno())
+    os.close(writing)
+
+
+def test_a_pipe_that_is_still_its_own_is_closed() -> None:
+    reading, writing = os.pipe()
+    pipe = _Pipe(os.fdopen(reading, "rb", buffering=0))
+    pipe.close()
+    with pytest.raises(BrokenPipeError):
+        os.write(writing, b"nobody reads")
+    os.close(writing)
 
 
 @pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
