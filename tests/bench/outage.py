@@ -28,7 +28,7 @@ from mediaanalysis.store.embedded import Embedded
 from tests.bench.load import SETTINGS, Line, Load, place
 from tests.bench.service import server
 
-SECONDS = 40
+SECONDS = 60
 CALM_SECONDS, AWAY_SECONDS = 10.0, 8.0
 WINDOW_SECONDS = 0.5
 ASKED = {"prompt": "What is it?", "media_url": "http://example.com/a.mp4"}
