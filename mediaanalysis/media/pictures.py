@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from mediaanalysis.errors import MediaError
+from mediaanalysis.errors import MediaError, ResourceError
 from mediaanalysis.sandbox import IMPORT_ROOT, Limits, Reach, Sandbox
 
 PROGRAM = (sys.executable, "-m", "mediaanalysis.media.children.pictures")
@@ -17,9 +17,14 @@ LIMITS = Limits(wall_seconds=60, cpu_seconds=60, file_size_bytes=64 * 1024**2)
 
 
 async def ask(sandbox: Sandbox, do: str, *, reach: Reach, **request: Any) -> Any:
-    """Raises MediaError with the program's own code, or media_damaged where the picture crashed it."""
+    """Raises MediaError with the program's own code, or media_damaged where the picture crashed it; ResourceError,
+    which is final: a picture that took too long would do so again."""
     argument = msgspec.json.encode({"do": do, **request}, enc_hook=str).decode()
-    done = await sandbox.run([*PROGRAM, argument], limits=LIMITS, reach=reach, cwd=IMPORT_ROOT)
+    try:
+        done = await sandbox.run([*PROGRAM, argument], limits=LIMITS, reach=reach, cwd=IMPORT_ROOT)
+    except ResourceError as error:
+        error.retryable = False
+        raise
     if done.returncode != 0:
         error = MediaError("The picture cannot be read: it is damaged.")
         error.add_note(done.stderr)

@@ -34,7 +34,8 @@ POINTERS = re.compile(
     rf"|{BEFORE}<(?:MPD|smil|SmoothStreamingMedia|playlist|manifest)\b",
     re.IGNORECASE | re.DOTALL,
 )
-DRAWING = re.compile(rf"{BEFORE}(?:<!DOCTYPE svg[^>]*+>\s*+)?+<svg\b", re.DOTALL)
+DOCTYPE = r"<!DOCTYPE svg[^>\[]*+(?:\[[^\]]*+\]\s*+)?+>\s*+"
+DRAWING = re.compile(rf"{BEFORE}(?:{DOCTYPE})?+<svg\b", re.DOTALL)
 PAGE = re.compile(rf"{BEFORE}<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL)
 MARKED_UP = re.compile(r"^(?:#{1,6} \S|```|~~~|[-*] \[[ x]\] |> \S)|\[[^\[\]\n]++\]\([^()\n]++\)", re.MULTILINE)
 DELIMITERS = ",;\t"

@@ -74,20 +74,20 @@ class Ordeal:
         accepted = await self.client.post("/api/media/analyze", data=fields, files={"file": ("mutant", mutant.data)})
         assert accepted.status_code == 202, f"{mutant}: {accepted.text}"
         analysis_id = accepted.json()["analysis_id"]
-        status = await self._end(analysis_id)
+        status = await self.end(analysis_id)
         faults = [tuple(row) for row in await self.services.database.pool.fetch(FAULTS, analysis_id)]
         return Ended(mutant, analysis_id, status, tuple(faults))
 
-    async def _end(self, analysis_id: str) -> str:
+    async def end(self, analysis_id: str) -> str:
         status = "pending"
         while status in {"pending", "processing"}:
             answer = await self.client.get(f"/api/media/status/{analysis_id}", params={"wait": 30})
             status = answer.json()["status"]
         return status
 
-    async def clear(self, ended: Sequence[Ended]) -> list[str]:
+    async def clear(self, analysis_ids: Sequence[str]) -> list[str]:
         """Delete them all, let their time be over, and name what is left that should not be: jobs, files, folders."""
-        answers = await asyncio.gather(*(self.client.delete(f"/api/media/{each.analysis_id}") for each in ended))
+        answers = await asyncio.gather(*(self.client.delete(f"/api/media/{each}") for each in analysis_ids))
         left = [answer.text for answer in answers if answer.status_code != 204]
         db = self.services.database.pool
         await db.execute(EXPIRE)

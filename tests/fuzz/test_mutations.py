@@ -55,4 +55,4 @@ async def survive(ordeal: Ordeal, mutants: Sequence[Mutant], kept: Path) -> None
     assert (await ordeal.health())["status"] == "ready"
     assert programs() <= running
     assert memory_bytes() - before < MAY_GROW_BYTES
-    assert await ordeal.clear(ended) == []
+    assert await ordeal.clear([each.analysis_id for each in ended]) == []

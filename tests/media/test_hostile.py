@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,29 +11,14 @@ import pytest
 from mediaanalysis.errors import MediaError
 from mediaanalysis.media import audio, ffmpeg, frames
 from mediaanalysis.media.identify import MP4
-from mediaanalysis.sandbox import Completed, Sandbox
+from mediaanalysis.sandbox import Capabilities, Completed, Limits, Reach, Sandbox
 from mediaanalysis.structs.media import AudioStream, MediaProbe, VideoStream
 from tests.clips import Clips
+from tests.media.servers import answering, serving
+from tests.security.media.playlists import POINTERS, TEXTS, fill
 
 CANARY = "canary-7f3a"
-MPD = """<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" mediaPresentationDuration="PT4S"
-profiles="urn:mpeg:dash:profile:isoff-on-demand:2011"><Period><AdaptationSet mimeType="video/mp4"><Representation id="1"
-bandwidth="1"><BaseURL>victim.mp4</BaseURL></Representation></AdaptationSet></Period></MPD>"""
-
-ATTACKS = {
-    "hls_relative": "#EXTM3U\n#EXTINF:4,\nvictim.ts\n#EXT-X-ENDLIST\n",
-    "hls_absolute": "#EXTM3U\n#EXTINF:4,\n{folder}/victim.ts\n#EXT-X-ENDLIST\n",
-    "hls_secret": "#EXTM3U\n#EXTINF:4,\nfile://{folder}/secret.txt\n#EXT-X-ENDLIST\n",
-    "hls_network": "#EXTM3U\n#EXTINF:4,\nhttp://127.0.0.1:9/x.ts\n#EXT-X-ENDLIST\n",
-    "hls_key": '#EXTM3U\n#EXT-X-KEY:METHOD=AES-128,URI="http://127.0.0.1:9/k"\n#EXTINF:4,\nvictim.ts\n#EXT-X-ENDLIST\n',
-    "concat_relative": "ffconcat version 1.0\nfile victim.mp4\n",
-    "concat_absolute": "ffconcat version 1.0\nfile {folder}/victim.mp4\n",
-    "concat_protocol": "ffconcat version 1.0\nfile 'subfile,,start,0,end,0,,:{folder}/secret.txt'\n",
-    "dash": MPD,
-    "sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 9 RTP/AVP 96\n",
-    "ansi": "\x1b[31m red \x1b[0m\n" * 50,
-    "subtitles": "1\n00:00:00,000 --> 00:00:04,000\nhello\n",
-}
+ATTACKS = {**POINTERS, **TEXTS}
 
 
 @pytest.fixture
@@ -59,12 +45,17 @@ def spoken(monkeypatch: pytest.MonkeyPatch) -> list[Completed]:
     return said
 
 
+def filled(name: str, folder: Path, canary: str = "127.0.0.1:9") -> bytes:
+    secret, absolute = str(folder / "secret.txt"), str(folder / "victim")
+    return fill(ATTACKS[name], relative="victim", absolute=absolute, secret=secret, canary=canary)
+
+
 @pytest.mark.parametrize("name", ATTACKS)
 async def test_a_playlist_named_mp4_leaks_nothing(ffmpeg_sandbox: Sandbox, look, folder, spoken, name: str) -> None:
     """Refused by its first bytes; and once more by ffmpeg, if it came so far."""
     attack = folder / "attack.mp4"
-    attack.write_text(ATTACKS[name].replace("{folder}", str(folder)))
-    if name != "subtitles":
+    attack.write_bytes(filled(name, folder))
+    if name in POINTERS:
         with pytest.raises(MediaError):
             await look(attack)
     with pytest.raises(MediaError):
@@ -153,3 +144,40 @@ async def test_doctor_sees_a_missing_ffmpeg(ffmpeg_sandbox: Sandbox, monkeypatch
     bare = Sandbox(1, type(ffmpeg_sandbox.capabilities)())
     monkeypatch.setenv("PATH", os.fspath(tmp_path))
     assert (await ffmpeg.inspect(bare)).missing == ("ffmpeg", "ffprobe")
+
+
+LEAKING = ("hls relative", "hls absolute", "concat relative", "concat absolute", "dash relative")
+"""What ffmpeg 5.1 follows when it is told nothing, or that files are all right."""
+
+
+async def naive(sandbox: Sandbox, attack: Path, out: Path) -> int:
+    """The bytes that a careless command line makes of the attack, with all protocols and formats."""
+    protocols = ("-protocol_whitelist", "file,http,tcp,crypto,data,subfile,concat", "-safe", "0")
+    safe = protocols if attack.read_bytes().startswith(b"ffconcat") else protocols[:2]
+    argv = ["ffmpeg", "-v", "error", *safe, "-i", f"{attack}", "-t", "1", "-f", "nut", "-y", f"{out}"]
+    limits, reach = Limits(wall_seconds=20, cpu_seconds=20), Reach(reads=(attack,), writes=(out.parent,))
+    await sandbox.run(argv, limits=limits, reach=reach, cwd=attack.parent)
+    return out.stat().st_size if out.exists() else 0
+
+
+async def test_what_a_careless_command_line_lets_through_the_guards_stop(ffmpeg_sandbox: Sandbox, folder: Path) -> None:
+    """The attacks are real: without guards they read the victim's media and reach the network. With them, nothing."""
+    guards = ffmpeg_sandbox.capabilities
+    if not guards.filesystem:
+        pytest.skip("this kernel has no Landlock")
+    bare = Sandbox(2, Capabilities())
+    async with serving(answering("HTTP/1.1 404 Not Found\nContent-Length: 0")) as canary:
+        for name in (*LEAKING, "hls http"):
+            attack = folder / f"{name.replace(' ', '_')}.mp4"
+            attack.write_bytes(filled(name, folder, f"127.0.0.1:{canary.port}"))
+        attacks = sorted(folder.glob("*_*.mp4"))
+        leaked = {attack.stem: await naive(bare, attack, folder / "into" / attack.stem) for attack in attacks}
+        reached = canary.connections
+        shutil.rmtree(folder / "into")
+        (folder / "into").mkdir()
+        guarded = {
+            attack.stem: await naive(ffmpeg_sandbox, attack, folder / "into" / attack.stem) for attack in attacks
+        }
+        assert (reached > 0, canary.connections) == (True, reached)
+    assert {name for name, size in leaked.items() if size > 10_000} >= {"hls_absolute", "concat_relative"}
+    assert {name for name, size in guarded.items() if size > 1000} == set()

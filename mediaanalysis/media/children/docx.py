@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
-import docx
 from docx.document import Document
+from docx.opc.part import PartFactory
 from docx.oxml.ns import qn
+from docx.package import Package
+from docx.parts.document import DocumentPart
 
 from mediaanalysis.errors import MediaError
 from mediaanalysis.media.children.page_text import Bounds, Found, sections
@@ -24,12 +26,20 @@ MARKS = {qn("w:tab"): "\t", qn("w:br"): "\n", qn("w:cr"): "\n", qn("w:noBreakHyp
 FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
 """Says again, for old programs, what stands beside it."""
 SECTION_STYLES = ("Title", "Heading 1")
+OTHER_KINDS = (
+    "application/vnd.ms-word.document.macroEnabled.main+xml",
+    "application/vnd.ms-word.template.macroEnabledTemplate.main+xml",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.template.main+xml",
+)
+"""With macros, which nothing here looks at, and templates. python-docx knows plain documents only."""
+for kind in OTHER_KINDS:
+    PartFactory.part_type_for[kind] = DocumentPart
 
 
 def read(path: Path, bounds: Bounds) -> Found:
     try:
         _require_modest(path)
-        document = docx.Document(str(path))
+        document = Package.open(str(path)).main_document_part.document
         return sections(_sections(document), bounds, title=document.core_properties.title)
     except (MediaError, MemoryError):
         raise
