@@ -30,6 +30,8 @@ MAX_ADDRESSES = 4
 SLOW_SECONDS = 30.0
 """How long a server may be silent, or slower than FETCH_MIN_BYTES_PER_SECOND on average."""
 MAX_RETRY_AFTER_SECONDS = 3600.0
+CRUMB_BYTES = 1024
+"""After a chunk so small others get their turn: ten thousand of them come in one packet, without a wait between."""
 
 Resolve = Callable[[str, int], Awaitable[Sequence[Address]]]
 
@@ -158,6 +160,8 @@ class Downloader:
         while chunk := await self._next(stream, pace, deadline):
             received += len(chunk)
             self._check_size(received)
+            if len(chunk) < CRUMB_BYTES:
+                await asyncio.sleep(0)
             yield chunk
 
     async def _next(self, stream: AsyncIterator[bytes], pace: _Pace, deadline: float) -> bytes:

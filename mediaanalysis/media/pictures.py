@@ -22,8 +22,8 @@ async def ask(sandbox: Sandbox, do: str, *, reach: Reach, **request: Any) -> Any
     argument = msgspec.json.encode({"do": do, **request}, enc_hook=str).decode()
     try:
         done = await sandbox.run([*PROGRAM, argument], limits=LIMITS, reach=reach, cwd=IMPORT_ROOT)
-    except ResourceError as error:
-        error.retryable = False
+    except ResourceError as limit:
+        limit.retryable = False
         raise
     if done.returncode != 0:
         error = MediaError("The picture cannot be read: it is damaged.")

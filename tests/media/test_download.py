@@ -372,14 +372,19 @@ async def test_tls_speaks_to_the_name_not_to_the_address(certificate: Path) -> N
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(certificate)
     tls.sni_callback = lambda _socket, name, _context: names.append(name)
-    trust = {
-        "resolve": _resolving(media="127.0.0.1", other="127.0.0.1"),
-        "tls": ssl.create_default_context(cafile=str(certificate)),
-    }
+    asked: list[str] = []
+
+    async def rebinding(host: str, port: int) -> Sequence[Address]:
+        """A second question about the same name would be answered by an address where nobody is."""
+        asked.append(host)
+        return [ipaddress.ip_address("127.0.0.1" if asked.count(host) == 1 else "127.0.0.9")]
+
+    trust = {"resolve": rebinding, "tls": ssl.create_default_context(cafile=str(certificate))}
     async with serving(answering(f"{OK}\nContent-Length: 2", b"ok"), tls=tls) as server:
         assert await _fetch(_downloader(**trust), f"https://media.example:{server.port}/") == b"ok"
         failure = await _failure(_downloader(**trust), f"https://other.example:{server.port}/")
-    assert names == ["media.example", "other.example"]
+    assert names == asked == ["media.example", "other.example"]
+    assert f"Host: media.example:{server.port}\r\n" in server.requests[0]
     assert (failure.code, failure.retryable) == ("fetch_failed", False)
     assert "certificate" in failure.detail
 
