@@ -30,7 +30,7 @@ HELP = "Check database, ffmpeg, storage, disk, guards and providers; list the se
 
 OLDEST_POSTGRES = 140_000
 GUARDS = {
-    "network": ("none at all (unshare)", "allow user namespaces, or install util-linux"),
+    "network": ("none that a child could reach (unshare)", "allow user namespaces, or install util-linux"),
     "filesystem": ("only its own files (Landlock)", "Linux 5.13 or newer with Landlock on (lsm=landlock,... at boot)"),
     "parent_death": ("dies with the service, no privileges (setpriv)", "install util-linux"),
     "limits": ("memory, CPU time, file size, open files, no core (prlimit)", "install util-linux"),

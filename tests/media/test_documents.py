@@ -24,6 +24,7 @@ from mediaanalysis.media.limits import MediaLimits
 from mediaanalysis.sandbox import Resident, Sandbox
 from mediaanalysis.structs.media import Identity
 from mediaanalysis.structs.requests import MediaType
+from tests.security.media.papers import endless_pdf
 
 LIMITS = MediaLimits(max_seconds=60, max_pixels=10**8, max_pages=500, max_characters=10_000)
 
@@ -118,6 +119,11 @@ def test_pages_are_counted_where_there_are_any(tmp_path: Path) -> None:
 
 def test_encrypted_pdf(tmp_path: Path) -> None:
     assert code(file(tmp_path, encrypted()), "pdf") == "media_encrypted"
+
+
+def test_what_is_said_of_one_document_is_not_said_of_the_next(tmp_path: Path) -> None:
+    for content, expected in ((endless_pdf(), "media_damaged"), (encrypted(), "media_encrypted")) * 2:
+        assert code(file(tmp_path, content), "pdf") == expected
 
 
 def word(folder: Path) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pypdfium2
 from PIL.Image import Image
 from pypdfium2 import PdfDocument, PdfiumError, PdfPage
-from pypdfium2.raw import FPDF_ERR_PASSWORD
+from pypdfium2.raw import FPDF_ERR_PASSWORD, FPDF_LoadMemDocument64
 
 from mediaanalysis.errors import MediaError
 from mediaanalysis.media.children.page_text import Bounds, Found, clean
@@ -21,6 +21,7 @@ LONGEST_SIDE = 2000
 MAX_PICTURES = 20
 MAX_SCANNED = 100
 """Pictures of pages with text are for people; scanned pages need theirs to be read."""
+NOTHING = b"nothing"
 ENCRYPTED = "The PDF is encrypted: remove its password and send it again."
 FEWEST_CHARACTERS = 8
 """A page with pictures and fewer characters (a stamped number) is taken for a scan."""
@@ -47,6 +48,9 @@ def read(path: Path, bounds: Bounds) -> Found:
 
 @contextmanager
 def _open(path: Path) -> Iterator[PdfDocument]:
+    """pdfium says of a document that opens without pages what it said of the last one that did not open, perhaps
+    another client's: so let that be one of ours, which is no PDF."""
+    FPDF_LoadMemDocument64(NOTHING, len(NOTHING), None)
     try:
         with closing(PdfDocument(path)) as document:
             if len(document) == 0:
