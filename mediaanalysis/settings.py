@@ -16,11 +16,14 @@ import msgspec
 import platformdirs
 from msgspec import Meta, Struct
 
+from mediaanalysis import sizes
 from mediaanalysis.errors import ConfigurationError
 
 KIB = 1024
 GIB = 1024**3
 LISTS = frozenset({"fetch_allow", "trusted_proxies", "cors_origins"})
+BYTES = frozenset({"upload_max_bytes", "upload_bytes_per_minute", "cache_bytes", "fetch_min_bytes_per_second"})
+"""Fields that may be written 500M or 2G."""
 POSTGRES_SCHEMES = ("postgresql://", "postgres://")
 
 
@@ -90,7 +93,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         Limit, Variable("SUBMITS_PER_MINUTE", "analyses an owner of keys may submit in a minute; 0: no limit")
     ] = 600
     polls_per_minute: Annotated[
-        Limit, Variable("POLLS_PER_MINUTE", "other requests an owner may make in a minute; 0: no limit")
+        Limit, Variable("POLLS_PER_MINUTE", "requests of any kind an owner may make in a minute; 0: no limit")
     ] = 6000
     upload_bytes_per_minute: Annotated[
         Limit, Variable("UPLOAD_BYTES_PER_MINUTE", "bytes an owner may upload in a minute; 0: no limit")
@@ -174,6 +177,8 @@ def _convert(field: str, text: str | None) -> Any:
     value: Any = text
     if text is not None and field in LISTS:
         value = [part.strip() for part in text.split(",") if part.strip()]
+    if text is not None and field in BYTES:
+        value = sizes.read(text) or text
     try:
         if field == "data_dir":
             return Path(str(text)).expanduser().absolute()
@@ -182,7 +187,15 @@ def _convert(field: str, text: str | None) -> Any:
         return msgspec.convert(value, kind, strict=False)
     except msgspec.ValidationError as error:
         shown = "***" if variable.secret else repr(text)
-        raise ConfigurationError(f"{variable.name}={shown}: {error} ({variable.about})") from None
+        said = _expected(field, value) or error
+        raise ConfigurationError(f"{variable.name}={shown}: {said} ({variable.about})") from None
+
+
+def _expected(field: str, value: Any) -> str | None:
+    """What to write, in words, where the type alone does not say it."""
+    if field in BYTES and not isinstance(value, int):
+        return "expected a number of bytes, such as 1048576, 500M or 2G"
+    return "expected true or false" if get_type_hints(Settings)[field] is bool else None
 
 
 def _postgres_url(environ: Mapping[str, str]) -> str | None:

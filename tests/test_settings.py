@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from mediaanalysis import settings
+from mediaanalysis import settings, sizes
 from mediaanalysis.errors import ConfigurationError
 from mediaanalysis.providers import credentials
 from mediaanalysis.settings import Settings, variables
@@ -79,7 +79,11 @@ def test_values_are_converted() -> None:
         ("FETCH_MAX_SECONDS", "0"),
         ("LOG_FORMAT", "xml"),
         ("LOG_LEVEL", "INFO"),
-        ("UPLOAD_MAX_BYTES", "4G"),
+        ("UPLOAD_MAX_BYTES", "0"),
+        ("UPLOAD_MAX_BYTES", "4X"),
+        ("UPLOAD_MAX_BYTES", "9999999999999999999999G"),
+        ("CACHE_BYTES", "-1"),
+        ("ALLOW_WITHOUT_KEYS", "maybe"),
     ],
 )
 def test_a_wrong_value_names_the_variable_the_value_and_the_form(name: str, value: str) -> None:
@@ -89,6 +93,26 @@ def test_a_wrong_value_names_the_variable_the_value_and_the_form(name: str, valu
     assert caught.value.detail.startswith(f"{name}='{value}': ")
     assert about in caught.value.detail
     assert "\n" not in caught.value.detail
+
+
+def test_bytes_may_have_a_unit() -> None:
+    loaded = settings.load({"UPLOAD_MAX_BYTES": "2G", "CACHE_BYTES": "500m", "UPLOAD_BYTES_PER_MINUTE": "0"})
+    assert (loaded.upload_max_bytes, loaded.cache_bytes, loaded.upload_bytes_per_minute) == (2 * 1024**3, 500 << 20, 0)
+
+
+@pytest.mark.parametrize(("count", "text"), [(0, "0"), (1000, "1000"), (1024, "1K"), (1536, "1536"), (3 << 40, "3T")])
+def test_bytes_in_words_mean_the_same(count: int, text: str) -> None:
+    assert sizes.words(count) == text
+    assert sizes.read(text) == count
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "form"),
+    [("ALLOW_WITHOUT_KEYS", "maybe", "true or false"), ("CACHE_BYTES", "big", "500M or 2G")],
+)
+def test_what_to_write_is_said_in_words(name: str, value: str, form: str) -> None:
+    with pytest.raises(ConfigurationError, match=form):
+        settings.load({name: value})
 
 
 def test_a_secret_from_a_file(tmp_path: Path) -> None:
