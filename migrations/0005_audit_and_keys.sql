@@ -30,10 +30,10 @@ comment on column api_keys.owner_id is 'The principal it stands for: owner of th
 comment on column api_keys.key_hash is 'SHA-256 (hex) of the key.';
 comment on column api_keys.prefix is 'First characters of the key, to recognise it in lists.';
 comment on column api_keys.scopes is 'What it allows: read, write, admin.';
-comment on column api_keys.submits_per_minute is 'Analyses its owner may submit in a minute; null: the service''s own limit, 0: none.';
-comment on column api_keys.polls_per_minute is 'Other requests its owner may make in a minute; null: the service''s own limit, 0: none.';
-comment on column api_keys.upload_bytes_per_minute is 'Bytes its owner may upload in a minute; null: the service''s own limit, 0: none.';
-comment on column api_keys.max_active is 'Unfinished analyses its owner may have; null: the service''s own limit, 0: none.';
+comment on column api_keys.submits_per_minute is 'Analyses that may be submitted with it in a minute; null: the service''s limit, which the owner''s keys share; 0: none.';
+comment on column api_keys.polls_per_minute is 'Requests of any kind in a minute; null and 0 as before.';
+comment on column api_keys.upload_bytes_per_minute is 'Bytes that may be uploaded with it in a minute; null and 0 as before.';
+comment on column api_keys.max_active is 'Unfinished analyses that its owner may have for another to be submitted with it; null and 0 as before.';
 comment on column api_keys.created_at is 'When it was made.';
 comment on column api_keys.last_used_at is 'When it was last used, to the minute.';
 comment on column api_keys.expires_at is 'When it stops working by itself; null: never.';

@@ -15,11 +15,11 @@ with request as materialized (
         id uuid, correlation_id uuid, owner_id uuid, source_analysis_id uuid, media_url text, original_filename text,
         prompt text, prompt_hash text, media_type media_type_enum, priority integer, config jsonb, options jsonb,
         metadata jsonb, callback_url text, key text, fingerprint text, actor text, address text, original jsonb,
-        submits_per_minute bigint, max_active bigint
+        bucket_id uuid, submits_per_minute bigint, max_active bigint
     )) with ordinality as item (
         id, correlation_id, owner_id, source_analysis_id, media_url, original_filename, prompt, prompt_hash, media_type,
         priority, config, options, metadata, callback_url, key, fingerprint, actor, address, original,
-        submits_per_minute, max_active, position
+        bucket_id, submits_per_minute, max_active, position
     )
     left join media_analysis_requests source
            on source.id = item.source_analysis_id and source.owner_id = item.owner_id and source.status <> 'deleted'
@@ -37,22 +37,26 @@ with request as materialized (
                 where key is null and has_source and options @> '{"reuse": true}' order by owner_id, prompt_hash) asked) found
     window same as (partition by owner_id, prompt_hash order by position)
 ), candidate as materialized (
-    select request.*, row_number() over (partition by owner_id order by position) as turn
-    from request
+    select asking.*,
+           row_number() over (partition by owner_id, bucket_id, submits_per_minute, max_active order by position) as turn
+    from (select request.*, row_number() over (partition by owner_id, key order by position) as repetition from request) asking
     left join known using (owner_id, key)
     left join alike using (position)
-    where has_source and known.key is null and (alike.position is null or alike.analysis_id = request.id)
+    where has_source and known.key is null and (alike.position is null or alike.analysis_id = asking.id)
+      and (asking.key is null or repetition = 1)
 ), admission as materialized (
-    select asking.owner_id, admitted, refusal, remaining, wait_seconds
-    from (select owner_id, count(*) as requests, min(submits_per_minute) as per_minute, min(max_active) as max_active
-          from candidate where submits_per_minute > 0 or max_active > 0
-          group by owner_id order by owner_id) asking
-    cross join lateral admit(owner_id, requests, per_minute, asking.max_active)
+    select verdict.owner_id, bucket_id, submits_per_minute, max_active, admitted, refusal, remaining, wait_seconds
+    from (select jsonb_agg(asking) as all_asking
+          from (select owner_id, bucket_id, submits_per_minute, max_active, count(*) as requests
+                from candidate where submits_per_minute > 0 or max_active > 0
+                group by owner_id, bucket_id, submits_per_minute, max_active) asking) limited
+    cross join lateral admit(all_asking) as verdict
+    where all_asking is not null
 ), claimed as (
     -- In the order of the keys, for the same reason.
     insert into idempotency_keys (owner_id, key, fingerprint, analysis_id)
     select distinct on (owner_id, key) owner_id, key, fingerprint, id
-    from candidate left join admission using (owner_id)
+    from candidate left join admission using (owner_id, bucket_id, submits_per_minute, max_active)
     where key is not null and (admitted is null or turn <= admitted)
     order by owner_id, key, position
     on conflict (owner_id, key) do update
@@ -62,7 +66,7 @@ with request as materialized (
 ), fresh as materialized (
     select candidate.*
     from candidate
-    left join admission using (owner_id)
+    left join admission using (owner_id, bucket_id, submits_per_minute, max_active)
     left join claimed on claimed.analysis_id = candidate.id
     where (candidate.key is null or claimed.analysis_id is not null) and (admitted is null or turn <= admitted)
 ), author as materialized (
@@ -94,9 +98,9 @@ with request as materialized (
 )
 select case
            when accepted.id is not null then 'accepted'
-           when not has_source then 'source_missing'
            when holder.fingerprint = request.fingerprint then 'replayed'
            when holder.fingerprint is not null then 'mismatch'
+           when not has_source then 'source_missing'
            when alike.analysis_id <> request.id and (leader.id is not null or leader_id <> alike.analysis_id) then 'reused'
            when refusal is not null then refusal
            else 'conflict'
@@ -107,7 +111,7 @@ from request
 left join accepted on accepted.id = request.id
 left join alike using (position)
 left join accepted leader on leader.id = alike.leader_id
-left join admission on admission.owner_id = request.owner_id
+left join admission using (owner_id, bucket_id, submits_per_minute, max_active)
 left join lateral (
     select fingerprint, analysis_id from claimed where claimed.owner_id = request.owner_id and claimed.key = request.key
     union all
@@ -224,10 +228,6 @@ where status <> 'deleted';
 with wanted as materialized (
     select * from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::boolean[]) with ordinality
         as asked (analysis_id, owner_id, actor, address, last, position)
-), author as materialized (
-    select set_config('mediaanalysis.authors',
-                      jsonb_object_agg(analysis_id, jsonb_build_array(nullif(actor, ''), address))::text, true)
-    from wanted
 ), job as materialized (
     -- In the order of the jobs: batches of two processes wait for each other, never in a circle.
     select id, request_id, state from processing_jobs
@@ -242,6 +242,11 @@ with wanted as materialized (
     select wanted.position, analysis.id, status,
            status in ('pending', 'processing') and not last and not exists (select from job where request_id = analysis.id) as moved
       from wanted join analysis on analysis.id = wanted.analysis_id and analysis.owner_id = wanted.owner_id
+), author as materialized (
+    -- Whoever asks for what is another's is not its author.
+    select set_config('mediaanalysis.authors',
+                      jsonb_object_agg(verdict.id, jsonb_build_array(nullif(actor, ''), address))::text, true)
+    from verdict join wanted using (position)
 ), stopped as (
     delete from processing_jobs using job where processing_jobs.id = job.id and job.state = 'queued'
 ), told as (
@@ -268,8 +273,7 @@ with author as materialized (
 ), admission as materialized (
     select admitted, refusal
     from analysis
-    cross join jsonb_to_record($5) as limits (submits_per_minute bigint, max_active bigint)
-    cross join lateral admit($2, 1, submits_per_minute, limits.max_active)
+    cross join lateral admit(jsonb_build_array($5::jsonb || jsonb_build_object('owner_id', $2, 'requests', 1)))
     where status in ('failed', 'cancelled') and retry_count < 10
 ), again as (
     update media_analysis_requests

@@ -17,7 +17,7 @@ from mediaanalysis.store.files import NewFile
 from mediaanalysis.store.pool import Db
 from mediaanalysis.structs.jobs import Job
 from mediaanalysis.structs.media import Notice
-from mediaanalysis.structs.principals import UNLIMITED, Limits
+from mediaanalysis.structs.principals import LOCAL, SUBMIT, Principal
 from mediaanalysis.structs.requests import AnalysisStatus, Config, MediaType, Options
 
 _SQL = statements.load("analyses")
@@ -46,8 +46,8 @@ class NewAnalysis(Struct, frozen=True, kw_only=True):
     """A checked request. `original` is the file that came with it, already in storage; else the media is fetched.
 
     `prompt_hash` and `fingerprint` are SHA-256, hexadecimal: of media identity, prompt and config, and of the whole
-    request. `key` is the client's Idempotency-Key and needs the fingerprint. `submits_per_minute` and `max_active` are
-    the owner's limits; 0: none.
+    request. `key` is the client's Idempotency-Key and needs the fingerprint. `submits_per_minute` (counted in
+    `bucket_id`) and `max_active` are the caller's limits; 0: none.
     """
 
     id: UUID
@@ -69,6 +69,7 @@ class NewAnalysis(Struct, frozen=True, kw_only=True):
     actor: str | None = None
     address: str | None = None
     original: NewFile | None = None
+    bucket_id: UUID | None = None
     submits_per_minute: int = 0
     max_active: int = 0
 
@@ -241,10 +242,11 @@ def _asked(unwanted: Unwanted, *, last: bool) -> tuple[UUID, UUID, str, str, boo
 
 
 async def retry(
-    db: Db, analysis_id: UUID, owner_id: UUID, author: Author = SERVICE, limits: Limits = UNLIMITED
+    db: Db, analysis_id: UUID, owner_id: UUID, author: Author = SERVICE, principal: Principal = LOCAL
 ) -> Outcome | None:
-    """`retried`, `wrong_state`, `exhausted` after ten times, or refused by the owner's limits: `rate_limited` or
+    """`retried`, `wrong_state`, `exhausted` after ten times, or refused by the principal's limits: `rate_limited` or
     `too_many_active`. None: no such analysis."""
+    limits = {"bucket_id": principal.bucket(SUBMIT), **msgspec.structs.asdict(principal.limits)}
     return _outcome(await db.fetchval(_SQL.retry, analysis_id, owner_id, author.actor, author.address, limits))
 
 

@@ -1,4 +1,4 @@
-"""`rate_buckets`: what an owner may still ask. See `sql/rates.sql`."""
+"""`rate_buckets`: what may still be asked. See `sql/rates.sql`."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Grant(Struct, frozen=True):
     wait_seconds: float
 
 
-async def take(db: Db, owner_id: UUID, kind: str, per_minute: int, wanted: int, at_least: int) -> Grant:
+async def take(db: Db, bucket_id: UUID, kind: str, per_minute: int, wanted: int, at_least: int) -> Grant:
     """Up to `wanted` tokens, or none where there are fewer than `at_least`."""
-    record = await db.fetchrow(_SQL.take, owner_id, kind, per_minute, wanted, at_least)
+    record = await db.fetchrow(_SQL.take, bucket_id, kind, per_minute, wanted, at_least)
     grant = rows.one(record, Grant)
     assert grant is not None
     return grant

@@ -13,11 +13,12 @@ from starlette.types import ASGIApp
 from mediaanalysis.errors import StoreError
 from mediaanalysis.services import Services
 from mediaanalysis.store.pool import Database, Pool
+from mediaanalysis.structs.principals import POLL, UPLOAD, Limits, Principal
 from mediaanalysis.web.access.keyring import Access
-from mediaanalysis.web.access.meter import POLL, UPLOAD, Meter
+from mediaanalysis.web.access.meter import Meter
 from mediaanalysis.web.problems import Refusal
 from mediaanalysis.web.routes import application
-from tests.web.callers import caller, make_key
+from tests.web.callers import Key, caller, make_key
 
 SUBMIT = "/api/media/analyze"
 HISTORY = "/api/media/history"
@@ -57,7 +58,7 @@ async def test_what_is_left_is_said(two: tuple[ASGIApp, ASGIApp], operator: Pool
     async with caller(two[0], await make_key(operator, submits_per_minute=5, polls_per_minute=50)) as client:
         submitted, polled = await client.post(SUBMIT, json=body()), await client.get(HISTORY)
     assert submitted.headers["ratelimit"] == '"submit";r=4;t=12'
-    assert polled.headers["ratelimit"] == '"poll";r=49;t=2'
+    assert polled.headers["ratelimit"] == '"poll";r=48;t=3'
 
 
 async def test_unfinished_analyses_are_limited_exactly(two: tuple[ASGIApp, ASGIApp], operator: Pool) -> None:
@@ -90,15 +91,60 @@ async def test_a_replay_is_no_new_submission(two: tuple[ASGIApp, ASGIApp], opera
     assert (again.status_code, again.json()["analysis_id"]) == (202, first.json()["analysis_id"])
 
 
-async def test_owners_do_not_share_a_limit_but_their_keys_do(two: tuple[ASGIApp, ASGIApp], operator: Pool) -> None:
-    key = await make_key(operator, polls_per_minute=1)
-    sibling = await make_key(operator, "sibling", owner=key.owner, polls_per_minute=1)
-    other = await make_key(operator, "other", polls_per_minute=1)
-    found = []
-    for each in (key, sibling, other):
-        async with caller(two[0], each) as client:
-            found.append((await client.get(HISTORY)).status_code)
-    assert found == [200, 429, 200]
+async def test_owners_do_not_share_a_limit_but_their_keys_do(services: Services, operator: Pool) -> None:
+    settings = msgspec.structs.replace(services.settings, polls_per_minute=1)
+    app = application(replace(services, settings=settings), Access.KEYS)
+    key = await make_key(operator)
+    sibling = await make_key(operator, "sibling", owner=key.owner)
+    other = await make_key(operator, "other")
+    assert [await polled(app, each) for each in (key, sibling, other)] == [200, 429, 200]
+
+
+async def test_a_limit_of_its_own_is_a_key_s_alone(two: tuple[ASGIApp, ASGIApp], operator: Pool) -> None:
+    small = await make_key(operator, "small", polls_per_minute=2)
+    large = await make_key(operator, "large", owner=small.owner, polls_per_minute=600)
+    free = await make_key(operator, "free", owner=small.owner, polls_per_minute=0)
+    assert [await polled(two[0], small) for _ in range(3)] == [200, 200, 429]
+    assert [await polled(two[0], large) for _ in range(3)] == [200, 200, 200]
+    assert [await polled(two[0], free) for _ in range(3)] == [200, 200, 200]
+    assert await polled(two[1], small) == 429
+
+
+async def polled(app: ASGIApp, key: Key) -> int:
+    async with caller(app, key) as client:
+        return (await client.get(HISTORY)).status_code
+
+
+async def test_keys_of_one_owner_are_limited_each_for_itself(two: tuple[ASGIApp, ASGIApp], operator: Pool) -> None:
+    """In one batch, too."""
+    free = await make_key(operator, "free", submits_per_minute=0, max_active=0)
+    small = await make_key(operator, "small", owner=free.owner, submits_per_minute=5, max_active=0)
+    async with caller(two[0], free) as freely, caller(two[0], small) as sparsely:
+        found = await asyncio.gather(*(client.post(SUBMIT, json=body()) for client in (freely, sparsely) * 20))
+    assert [answer.status_code for answer in found[::2]] == [202] * 20
+    assert sorted(answer.status_code for answer in found[1::2]) == [202] * 5 + [429] * 15
+
+
+async def test_what_an_owner_has_unfinished_counts_for_each_of_its_keys(
+    two: tuple[ASGIApp, ASGIApp], operator: Pool
+) -> None:
+    three = await make_key(operator, "three", max_active=3)
+    five = await make_key(operator, "five", owner=three.owner, max_active=5)
+    async with caller(two[0], three) as first, caller(two[0], five) as second:
+        found = await asyncio.gather(*(client.post(SUBMIT, json=body()) for client in (first, second) * 10))
+    assert 3 <= sum(answer.status_code == 202 for answer in found) <= 5
+    assert sum(answer.status_code == 202 for answer in found[::2]) <= 3
+    assert {answer.json()["code"] for answer in found if answer.status_code == 429} == {"too_many_active"}
+
+
+async def test_whatever_a_submission_comes_to_is_a_request(two: tuple[ASGIApp, ASGIApp], operator: Pool) -> None:
+    """Replays, reuse and refusals are no new analyses, but they cost a statement each."""
+    key = await make_key(operator, polls_per_minute=3, submits_per_minute=0)
+    async with caller(two[0], key) as client:
+        sent = {"json": body(), "headers": {"idempotency-key": "once"}}
+        found = [(await client.post(SUBMIT, **sent)).status_code for _ in range(2)]  # type: ignore[arg-type]
+        found += [(await client.post(SUBMIT, json={})).status_code, (await client.post(SUBMIT, json={})).status_code]
+    assert found == [202, 202, 400, 429]
 
 
 async def test_bytes_are_paid_for_before_they_are_read(two: tuple[ASGIApp, ASGIApp], operator: Pool) -> None:
@@ -171,6 +217,10 @@ class Clock:
         return self.now
 
 
+def alice(**limits: int) -> Principal:
+    return Principal(uuid4(), "alice", frozenset(), limits=Limits(**limits))
+
+
 class Counting:
     """A pool that counts what is asked of it."""
 
@@ -184,32 +234,32 @@ class Counting:
 
 
 async def test_most_requests_cost_no_statement(database: Database) -> None:
-    counting, owner = Counting(database.pool), uuid4()
+    counting, owner = Counting(database.pool), alice(polls_per_minute=6000)
     meter = Meter(counting, clock=Clock())  # type: ignore[arg-type]
     for _ in range(500):
-        await meter.spend(owner, POLL, 6000)
+        await meter.spend(owner, POLL)
     assert counting.asked == 5
 
 
 async def test_a_refused_owner_is_refused_without_a_statement_until_its_wait_is_over(database: Database) -> None:
-    counting, owner, clock = Counting(database.pool), uuid4(), Clock()
+    counting, owner, clock = Counting(database.pool), alice(polls_per_minute=1), Clock()
     meter = Meter(counting, clock=clock)  # type: ignore[arg-type]
-    await meter.spend(owner, POLL, 1)
+    await meter.spend(owner, POLL)
     for _ in range(10):
         with pytest.raises(Refusal):
-            await meter.spend(owner, POLL, 1)
+            await meter.spend(owner, POLL)
     assert counting.asked == 2
     clock.now += 61
     with pytest.raises(Refusal):  # the clock of the database has not moved
-        await meter.spend(owner, POLL, 1)
+        await meter.spend(owner, POLL)
     assert counting.asked == 3
 
 
 async def test_more_than_a_minutes_worth_needs_a_full_bucket_and_is_owed(database: Database) -> None:
-    meter, owner, clock = Meter(database.pool, clock=Clock()), uuid4(), Clock()
-    await meter.take(owner, UPLOAD, 1000, 5000)
+    meter, owner, clock = Meter(database.pool, clock=Clock()), alice(upload_bytes_per_minute=1000), Clock()
+    await meter.take(owner, UPLOAD, 5000)
     with pytest.raises(Refusal) as refused:
-        await Meter(database.pool, clock=clock).take(owner, UPLOAD, 1000, 1)
+        await Meter(database.pool, clock=clock).take(owner, UPLOAD, 1)
     assert 235 <= int(refused.value.headers["retry-after"]) <= 241
 
 
@@ -219,12 +269,12 @@ class Away:
 
 
 async def test_while_the_database_is_away_each_process_counts_alone() -> None:
-    clock, owner = Clock(), uuid4()
+    clock, owner = Clock(), alice(polls_per_minute=600)
     meter = Meter(Away(), clock=clock)  # type: ignore[arg-type]
     clock.now = 1.0
     for _ in range(10):
-        await meter.spend(owner, POLL, 600)
+        await meter.spend(owner, POLL)
     with pytest.raises(Refusal):
-        await meter.spend(owner, POLL, 600)
+        await meter.spend(owner, POLL)
     clock.now += 1.1
-    await meter.spend(owner, POLL, 600)
+    await meter.spend(owner, POLL)

@@ -11,10 +11,10 @@ import time
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mediaanalysis.errors import RequestError
-from mediaanalysis.structs.principals import ADMIN, READ, WRITE, Principal
+from mediaanalysis.structs.principals import ADMIN, POLL, READ, SUBMIT, WRITE, Principal
 from mediaanalysis.web.access import links
 from mediaanalysis.web.access.keyring import Access, Keyring
-from mediaanalysis.web.access.meter import POLL, SUBMIT, Meter, per_minute
+from mediaanalysis.web.access.meter import Meter
 from mediaanalysis.web.access.visitors import Visitors
 from mediaanalysis.web.problems import Refusal
 
@@ -36,25 +36,27 @@ class Authentication:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] not in PUBLIC and scope["method"] != "OPTIONS":
             principal = await self._principal(scope)
-            _permit(principal, _scope_of(scope))
+            _permit(principal, _required_scope(scope))
             scope["state"].update(principal=principal, owner=principal.owner)
             await self._count(principal, scope)
         await self._app(scope, receive, send)
 
     async def _principal(self, scope: Scope) -> Principal:
         await self._keyring.refresh()
-        query: str = scope["query_string"].decode("latin-1")
-        if links.is_signed(query):
-            return self._linked(scope, query)
         text = _key(scope)
         if self._keyring.access is Access.LOCAL:
             return self._local()
-        if text is None and self._keyring.local():
-            return self._visitor(scope)
-        found = await self._keyring.find(text) if text else None
-        if found is None:
-            raise _unauthorized(text)
-        return found
+        if text is not None:
+            found = await self._keyring.find(text)
+            if found is None:
+                raise _unauthorized(text)
+            return found
+        query: str = scope["query_string"].decode("latin-1")
+        if links.is_signed(query):
+            return self._linked(scope, query)
+        if self._keyring.local() is None:
+            raise _unauthorized(None)
+        return self._visitor(scope)
 
     def _visitor(self, scope: Scope) -> Principal:
         """Whoever comes over a socket without a key, but for other people's web pages."""
@@ -83,21 +85,22 @@ class Authentication:
         return found
 
     async def _count(self, principal: Principal, scope: Scope) -> None:
-        """Take what the request costs, before anything of it is read."""
-        if principal.key_id is None:
+        """Take what the request costs, before anything of it is read: each a poll; submissions, which are counted where
+        they are accepted, and estimates one of those besides."""
+        path: str = scope["path"]
+        if principal.key_id is None or not path.startswith("/api/"):
             return
-        path, owner = scope["path"], principal.owner
-        submits = per_minute(principal.limits, SUBMIT)
-        if scope["method"] == "POST" and path in SUBMISSIONS:
-            self._meter.check(owner, SUBMIT, submits)
-        elif path == ESTIMATE:
-            await self._meter.take(owner, SUBMIT, submits, 1)
-        elif path.startswith("/api/"):
-            said = await self._meter.spend(owner, POLL, per_minute(principal.limits, POLL))
+        is_submission = scope["method"] == "POST" and path in SUBMISSIONS
+        if is_submission:
+            self._meter.check(principal, SUBMIT)
+        said = await self._meter.spend(principal, POLL)
+        if path == ESTIMATE:
+            await self._meter.take(principal, SUBMIT, 1)
+        if not is_submission:
             scope["state"]["headers"] += said
 
 
-def _scope_of(scope: Scope) -> str:
+def _required_scope(scope: Scope) -> str:
     if scope["path"] == "/metrics":
         return ADMIN
     return READ if scope["method"] in ("GET", "HEAD") else WRITE
@@ -115,7 +118,7 @@ def _unauthorized(text: str | None) -> Refusal:
     if text is None:
         detail, challenge = "Send a key as `Authorization: Bearer KEY` or `X-API-Key: KEY`.", CHALLENGE
     else:
-        detail, challenge = "The key is unknown, withdrawn or expired.", f'{CHALLENGE}, error="invalid_token"'
+        detail, challenge = "The key is unknown, revoked or expired.", f'{CHALLENGE}, error="invalid_token"'
     return Refusal(detail, code="unauthorized", headers={"www-authenticate": challenge})
 
 

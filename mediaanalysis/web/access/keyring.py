@@ -1,7 +1,7 @@
 """The API keys in force, in memory: a request costs no statement for its key, and a known one works without a database.
 
 The database says when keys change, and then they are read again before the next request is answered: a key that was
-withdrawn is refused at once. Besides, they are read again from time to time, and soon while nobody hears changes.
+revoked is refused at once. Besides, they are read again from time to time, and soon while nobody hears changes.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import math
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -24,12 +25,12 @@ from mediaanalysis.settings import Settings
 from mediaanalysis.store import api_keys, link_secrets
 from mediaanalysis.store.api_keys import ApiKey
 from mediaanalysis.store.signals import KEYS
-from mediaanalysis.structs.principals import LOCAL, Limits, Principal
+from mediaanalysis.structs.principals import LOCAL, RATES, Limits, Principal
 
 AGE_SECONDS = 60.0
-DEAF_AGE_SECONDS = 2.0
-UNKNOWN_AGE_SECONDS = 1.0
-"""A key that is not known may be new; but whoever tries keys at random causes no more reads than this."""
+PAUSE_SECONDS = 1.0
+"""Between two looks that nothing but a guess asks for: a key that is not known may be new, but whoever tries keys at
+random causes no more reads than this; nor does every request try a database that is away."""
 
 _log = log.get("access")
 
@@ -60,9 +61,12 @@ class Keyring:
         self._used: set[UUID] = set()
         self._has_keys = access is Access.KEYS
         self._secret = b""
-        self._read_at: float | None = None
-        self._tried_at = 0.0
-        self._is_outdated = True
+        self._heard = 0
+        self._read_of = -1
+        """How many changes had been heard of when the reading began that gave what is known."""
+        self._read_by: object | None = None
+        """The connection that listened then: another one may have missed a change."""
+        self._read_at = self._tried_at = -math.inf
         self._reading = asyncio.Lock()
         services.signals.subscribe(KEYS, self._hear)
 
@@ -79,19 +83,21 @@ class Keyring:
         """Read the keys where that is due. Raises StoreError where they changed, or never were read, and cannot be."""
         if self._access is Access.LOCAL and self._secret:
             return
-        if self._is_outdated or self._age() > (AGE_SECONDS if self._signals.alive else DEAF_AGE_SECONDS):
-            await self._read()
+        if self._read_of != self._heard:
+            await self._read(must=True)
+        elif self._missed_changes() or self._clock() - self._read_at > AGE_SECONDS:
+            await self._read(must=False)
 
     def local(self) -> Principal | None:
         """Who comes without a key; None where keys are asked for. Once there was a key, that stays so."""
         return None if self._has_keys and self._access is not Access.LOCAL else LOCAL
 
     async def find(self, text: str) -> Principal | None:
-        """Whose key that is; None where it is unknown, withdrawn or has expired."""
+        """Whose key that is; None where it is unknown, revoked or has expired."""
         key_hash = hashlib.sha256(text.encode()).hexdigest()
         found = self._by_hash.get(key_hash)
-        if found is None and self._age() > UNKNOWN_AGE_SECONDS:
-            await self._read()
+        if found is None:
+            await self._read(must=False)
             found = self._by_hash.get(key_hash)
         if found is None or not hmac.compare_digest(found.key_hash, key_hash):
             return None
@@ -110,26 +116,28 @@ class Keyring:
         return known.principal
 
     def _hear(self, _payload: str) -> None:
-        self._is_outdated = True
+        self._heard += 1
 
-    def _age(self) -> float:
-        return self._clock() - self._tried_at
+    def _missed_changes(self) -> bool:
+        """Whether nobody listens, or not the one who did when the keys were read."""
+        return not self._signals.alive or self._signals.connection is not self._read_by
 
-    async def _read(self) -> None:
-        """One reads for all who wait. What was read before stands where the database is away and nothing was said."""
+    async def _read(self, *, must: bool) -> None:
+        """One reads for all who wait. Where it need not be, not more than once in a while, and what was read before
+        stands if the database is away."""
         async with self._reading:
-            if not self._is_outdated and self._age() < UNKNOWN_AGE_SECONDS:
+            if self._read_of == self._heard if must else self._clock() - self._tried_at < PAUSE_SECONDS:
                 return
-            self._is_outdated, was_outdated = False, self._is_outdated
+            heard, listener = self._heard, self._signals.connection if self._signals.alive else None
+            self._tried_at = self._clock()
             try:
                 await self._load()
             except StoreError as error:
-                self._is_outdated = was_outdated
-                if was_outdated:
+                if must:
                     raise
                 _log.warning("keys_not_read", error=error.detail)
-            finally:
-                self._tried_at = self._clock()
+            else:
+                self._read_of, self._read_by, self._read_at = heard, listener, self._tried_at
 
     async def _load(self) -> None:
         valid = await api_keys.list_valid(self._db)
@@ -143,9 +151,11 @@ class Keyring:
             await api_keys.note_used(self._db, used)
 
     def _principal(self, key: ApiKey) -> Principal:
-        own = {name: getattr(key, name) for name in Limits.__struct_fields__}
-        limits = {name: getattr(self._limits, name) if value is None else value for name, value in own.items()}
-        return Principal(key.owner_id, f"key {key.id} ({key.name})", frozenset(key.scopes), key.id, Limits(**limits))
+        said = {name: getattr(key, name) for name in Limits.__struct_fields__}
+        limits = {name: getattr(self._limits, name) if value is None else value for name, value in said.items()}
+        own = frozenset(kind for kind, name in RATES.items() if said[name] is not None)
+        name = f"key {key.id} ({key.name})"
+        return Principal(key.owner_id, name, frozenset(key.scopes), key.id, Limits(**limits), own)
 
 
 def _defaults(settings: Settings) -> Limits:

@@ -1,9 +1,9 @@
-"""Rates per owner, exact over all processes, without a statement for most requests.
+"""Rates, exact over all processes, without a statement for most requests.
 
-The database holds a bucket of tokens for each owner. This process takes a second's worth at a time and spends it
-here: what was taken is gone for everyone else, so all processes together never give out more than the limit. Whoever
-was refused stays refused here until its wait is over. Submissions are not counted here but by the statement that
-accepts them.
+The database holds buckets of tokens: an owner's, or of a key that has a limit of its own. This process takes a second's
+worth at a time and spends it here: what was taken is gone for everyone else, so all processes together never give out
+more than the limit. Whoever was refused stays refused here until its wait is over. Submissions are not counted here but
+by the statement that accepts them.
 """
 
 from __future__ import annotations
@@ -20,27 +20,17 @@ from msgspec import Struct, field
 from mediaanalysis.errors import StoreError
 from mediaanalysis.store import rates
 from mediaanalysis.store.pool import Db
-from mediaanalysis.structs.principals import Limits
+from mediaanalysis.structs.principals import POLL, SUBMIT, UPLOAD, Principal
 from mediaanalysis.web.problems import Refusal
 
-POLL, SUBMIT, UPLOAD = "poll", "submit", "upload"
 WINDOW_SECONDS = 60
 LEASE_SECONDS = 10.0
 LEASES_MAX = 10_000
 Header = tuple[bytes, bytes]
 
 
-def per_minute(limits: Limits, kind: str) -> int:
-    """The limit of a kind; 0: none."""
-    return {
-        POLL: limits.polls_per_minute,
-        SUBMIT: limits.submits_per_minute,
-        UPLOAD: limits.upload_bytes_per_minute,
-    }[kind]
-
-
 class Lease(Struct):
-    """Tokens of one owner and kind that are this process's to spend until `until`; none before `refused_until`."""
+    """Tokens of one bucket that are this process's to spend until `until`; none before `refused_until`."""
 
     tokens: int = 0
     left: int = 0
@@ -55,36 +45,42 @@ class Meter:
         self._clock = clock
         self._leases: OrderedDict[tuple[UUID, str], Lease] = OrderedDict()
 
-    async def spend(self, owner: UUID, kind: str, limit: int) -> list[Header]:
+    async def spend(self, principal: Principal, kind: str) -> list[Header]:
         """One token, and what the answer says about the rest. Raises rate_limited (429)."""
+        limit = principal.per_minute(kind)
         if not limit:
             return []
-        lease = self._lease(owner, kind)
+        bucket = principal.bucket(kind)
+        lease = self._lease(bucket, kind)
         self._check(lease, kind, limit)
         if lease.tokens < 1 or self._clock() >= lease.until:
-            await self._renew(lease, owner, kind, limit)
+            await self._renew(lease, bucket, kind, limit)
         lease.tokens -= 1
         return headers(kind, limit, lease.left + lease.tokens)
 
-    async def take(self, owner: UUID, kind: str, limit: int, count: int) -> None:
+    async def take(self, principal: Principal, kind: str, count: int) -> None:
         """So many tokens at once, straight from the bucket; more than a minute's worth needs a full one and leaves a
         debt. Raises rate_limited (429)."""
+        limit = principal.per_minute(kind)
         if not limit or count < 1:
             return
-        lease = self._lease(owner, kind)
-        self._check(lease, kind, limit)
-        grant = await rates.take(self._db, owner, kind, limit, count, count)
+        bucket = principal.bucket(kind)
+        self._check(self._lease(bucket, kind), kind, limit)
+        grant = await rates.take(self._db, bucket, kind, limit, count, count)
         if not grant.granted:
-            self.refuse(owner, kind, limit, grant.wait_seconds)
+            self._refuse(self._lease(bucket, kind), kind, limit, grant.wait_seconds)
 
-    def check(self, owner: UUID, kind: str, limit: int) -> None:
-        """Raise rate_limited (429) where the owner was refused and its wait is not over."""
-        if limit and (owner, kind) in self._leases:
-            self._check(self._leases[owner, kind], kind, limit)
+    def check(self, principal: Principal, kind: str) -> None:
+        """Raise rate_limited (429) where the bucket was found empty and its wait is not over."""
+        limit, lease = principal.per_minute(kind), self._leases.get((principal.bucket(kind), kind))
+        if limit and lease:
+            self._check(lease, kind, limit)
 
-    def refuse(self, owner: UUID, kind: str, limit: int, wait_seconds: float) -> None:
-        """The bucket has too little. Raises rate_limited (429), now and until the wait is over."""
-        lease = self._lease(owner, kind)
+    def refuse(self, principal: Principal, kind: str, wait_seconds: float) -> None:
+        """Somebody else found the bucket empty. Raises rate_limited (429), now and until the wait is over."""
+        self._refuse(self._lease(principal.bucket(kind), kind), kind, principal.per_minute(kind), wait_seconds)
+
+    def _refuse(self, lease: Lease, kind: str, limit: int, wait_seconds: float) -> None:
         lease.refused_until = self._clock() + wait_seconds
         raise refusal(kind, limit, wait_seconds)
 
@@ -93,7 +89,7 @@ class Meter:
         if wait_seconds > 0:
             raise refusal(kind, limit, wait_seconds)
 
-    async def _renew(self, lease: Lease, owner: UUID, kind: str, limit: int) -> None:
+    async def _renew(self, lease: Lease, bucket: UUID, kind: str, limit: int) -> None:
         """One asks for all. While the database is away nobody can count over all processes: this one counts alone."""
         async with lease.renewing:
             self._check(lease, kind, limit)
@@ -101,25 +97,25 @@ class Meter:
                 return
             wanted = max(1, limit // WINDOW_SECONDS)
             try:
-                grant = await rates.take(self._db, owner, kind, limit, wanted, 1)
+                grant = await rates.take(self._db, bucket, kind, limit, wanted, 1)
             except StoreError:
                 if self._clock() < lease.until:
-                    self.refuse(owner, kind, limit, lease.until - self._clock())
+                    self._refuse(lease, kind, limit, lease.until - self._clock())
                 lease.tokens, lease.left, lease.until = wanted, 0, self._clock() + wanted * WINDOW_SECONDS / limit
                 return
             if not grant.granted:
-                self.refuse(owner, kind, limit, grant.wait_seconds)
+                self._refuse(lease, kind, limit, grant.wait_seconds)
             lease.tokens, lease.left, lease.until = grant.granted, grant.remaining, self._clock() + LEASE_SECONDS
 
-    def _lease(self, owner: UUID, kind: str) -> Lease:
-        """Kept for the owners that asked last."""
-        lease = self._leases.get((owner, kind))
+    def _lease(self, bucket: UUID, kind: str) -> Lease:
+        """Kept for those who asked last."""
+        lease = self._leases.get((bucket, kind))
         if lease is None:
-            lease = self._leases[owner, kind] = Lease()
+            lease = self._leases[bucket, kind] = Lease()
             if len(self._leases) > LEASES_MAX:
                 self._leases.popitem(last=False)
         else:
-            self._leases.move_to_end((owner, kind))
+            self._leases.move_to_end((bucket, kind))
         return lease
 
 

@@ -13,10 +13,10 @@ from mediaanalysis.errors import RequestError
 from mediaanalysis.store import analyses as store
 from mediaanalysis.store.analyses import Acceptance, Accepted, Author, NewAnalysis, Outcome, Unwanted
 from mediaanalysis.store.pool import Db
+from mediaanalysis.structs.principals import SUBMIT
 from mediaanalysis.structs.requests import AnalysisStatus, MediaType
 from mediaanalysis.web import problems
 from mediaanalysis.web.access import meter
-from mediaanalysis.web.access.meter import SUBMIT
 from mediaanalysis.web.edge import Edge
 from mediaanalysis.web.handlers import polls, results
 from mediaanalysis.web.problems import Refusal
@@ -60,8 +60,8 @@ async def _accept(edge: Edge, request: Request, required: MediaType) -> Response
         accepted = await edge.acceptance.add(new)
         if accepted.outcome in (Acceptance.REPLAYED, Acceptance.REUSED):
             return await _replay(edge, request, accepted, submission)
-        _raise_refused(edge, new, accepted)
-    _say_rate(request, new, accepted)
+        _raise_refused(edge, request, accepted)
+    _say_rate(request, accepted)
     edge.services.metrics.analyses_accepted.labels(new.media_type).inc()
     seconds = await edge.outlook.seconds(new.owner_id, new.media_type)
     answer = answers.AcceptedAnswer(analysis_id, new.correlation_id, AnalysisStatus.PENDING, seconds, MESSAGE)
@@ -70,7 +70,7 @@ async def _accept(edge: Edge, request: Request, required: MediaType) -> Response
 
 def _new_analysis(request: Request, analysis_id: UUID, submission: Submission, key: str | None) -> NewAnalysis:
     wanted, upload, author = submission.wanted, submission.upload, parameters.author(request)
-    limits = parameters.principal(request).limits
+    principal = parameters.principal(request)
     return NewAnalysis(
         id=analysis_id,
         correlation_id=request.scope["state"]["correlation_id"],
@@ -90,12 +90,14 @@ def _new_analysis(request: Request, analysis_id: UUID, submission: Submission, k
         actor=author.actor,
         address=author.address,
         original=upload.as_file() if upload else None,
-        submits_per_minute=limits.submits_per_minute,
-        max_active=limits.max_active,
+        bucket_id=principal.bucket(SUBMIT),
+        submits_per_minute=principal.limits.submits_per_minute,
+        max_active=principal.limits.max_active,
     )
 
 
-def _raise_refused(edge: Edge, new: NewAnalysis, accepted: Accepted) -> None:
+def _raise_refused(edge: Edge, request: Request, accepted: Accepted) -> None:
+    principal = parameters.principal(request)
     match accepted.outcome:
         case Acceptance.MISMATCH:
             raise RequestError("The Idempotency-Key was used with another request.", code="idempotency_mismatch")
@@ -104,9 +106,9 @@ def _raise_refused(edge: Edge, new: NewAnalysis, accepted: Accepted) -> None:
         case Acceptance.SOURCE_MISSING:
             raise RequestError("/source_analysis_id: there is no such analysis.", pointer="/source_analysis_id")
         case Acceptance.RATE_LIMITED:
-            edge.meter.refuse(new.owner_id, SUBMIT, new.submits_per_minute, accepted.wait_seconds)
+            edge.meter.refuse(principal, SUBMIT, accepted.wait_seconds)
         case Acceptance.TOO_MANY_ACTIVE:
-            raise _too_many_active(new.max_active)
+            raise _too_many_active(principal.limits.max_active)
 
 
 def _too_many_active(limit: int) -> Refusal:
@@ -117,9 +119,10 @@ def _too_many_active(limit: int) -> Refusal:
     )
 
 
-def _say_rate(request: Request, new: NewAnalysis, accepted: Accepted) -> None:
+def _say_rate(request: Request, accepted: Accepted) -> None:
     if accepted.remaining is not None:
-        request.scope["state"]["headers"] += meter.headers(SUBMIT, new.submits_per_minute, accepted.remaining)
+        limit = parameters.principal(request).per_minute(SUBMIT)
+        request.scope["state"]["headers"] += meter.headers(SUBMIT, limit, accepted.remaining)
 
 
 async def _replay(edge: Edge, request: Request, accepted: Accepted, submission: Submission) -> Response:
@@ -149,8 +152,7 @@ async def result(edge: Edge, request: Request) -> Response:
 
 async def retry(edge: Edge, request: Request) -> Response:
     """Run a failed or cancelled analysis again: what its stages finished before is not done twice."""
-    limits = parameters.principal(request).limits
-    return await _moved(edge, request, partial(store.retry, limits=limits))
+    return await _moved(edge, request, partial(store.retry, principal=parameters.principal(request)))
 
 
 async def cancel(edge: Edge, request: Request) -> Response:

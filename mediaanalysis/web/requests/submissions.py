@@ -20,8 +20,9 @@ from mediaanalysis.storage import layout
 from mediaanalysis.storage.storage import Stored
 from mediaanalysis.storage.streams import peek
 from mediaanalysis.store.files import NewFile
+from mediaanalysis.structs.principals import UPLOAD
 from mediaanalysis.structs.requests import AnalyzeRequest, MediaType
-from mediaanalysis.web.access.meter import UPLOAD, Meter
+from mediaanalysis.web.access.meter import Meter
 from mediaanalysis.web.edge import Edge
 from mediaanalysis.web.problems import Refusal
 from mediaanalysis.web.requests import bodies, multipart, parameters
@@ -148,13 +149,13 @@ async def _while_needed(services: Services, chunks: AsyncIterator[bytes]) -> Asy
 
 async def _metered(meter: Meter, request: Request, chunks: AsyncIterator[bytes], declared: int) -> AsyncIterator[bytes]:
     """The chunks, paid for by the owner before they are read: as declared, or in steps where nothing is declared."""
-    owner, limit = parameters.owner(request), parameters.principal(request).limits.upload_bytes_per_minute
-    await meter.take(owner, UPLOAD, limit, declared)
+    principal = parameters.principal(request)
+    await meter.take(principal, UPLOAD, declared)
     paid = declared
     async for chunk in chunks:
         paid -= len(chunk)
         if paid < 0:
-            await meter.take(owner, UPLOAD, limit, UNDECLARED_STEP_BYTES)
+            await meter.take(principal, UPLOAD, UNDECLARED_STEP_BYTES)
             paid += UNDECLARED_STEP_BYTES
         yield chunk
 
