@@ -32,17 +32,23 @@ def networks(texts: Iterable[str]) -> tuple[Network, ...]:
 def client_address(peer: str, headers: Iterable[tuple[bytes, bytes]], trusted: Sequence[Network]) -> str:
     """The peer unless it is trusted; else the nearest address that is not, in canonical form. Beyond an address that
     cannot be read nothing is known: then it is that of the proxy which wrote it."""
-    known = _canonical(peer)
+    known = canonical(peer.partition("%")[0])  # a link-local peer's comes with its zone
     if known is None or not _is_trusted(known, trusted):
-        return peer
+        return known or peer
     for text in _told(headers):
-        found = _canonical(_bare(text))
+        found = canonical(_bare(text))
         if found is None:
             return known
         known = found
         if not _is_trusted(known, trusted):
             return known
     return known
+
+
+def addresses_told(headers: Iterable[tuple[bytes, bytes]]) -> Iterator[str | None]:
+    """Whoever proxies say the request is from, the nearest first; None for what cannot be read. None of it need be
+    true."""
+    return (canonical(_bare(text)) for text in _told(headers))
 
 
 def _told(headers: Iterable[tuple[bytes, bytes]]) -> Iterator[str]:
@@ -52,6 +58,8 @@ def _told(headers: Iterable[tuple[bytes, bytes]]) -> Iterator[str]:
         if name in lines:
             lines[name].append(value.decode("latin-1"))
     plain, structured = lines.values()
+    if not plain and not structured:
+        return
     for hop in ",".join(plain or structured).rsplit(",", HOPS_MAX)[-HOPS_MAX:][::-1]:
         yield hop if plain else _for(hop)
 
@@ -67,14 +75,16 @@ def _bare(text: str) -> str:
     return next(filter(None, found.groups()), "") if found else ""
 
 
-def _canonical(text: str) -> str | None:
-    """None for what is no address. An IPv4 address in an IPv6 one is that IPv4 address."""
+def canonical(text: str) -> str | None:
+    """None for what is no address, as PostgreSQL's `inet` sees it: one with a zone (`fe80::1%eth0`) is none. An IPv4
+    address in an IPv6 one is that IPv4 address."""
     try:
         address = ip_address(text)
     except ValueError:
         return None
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return str(mapped or address)
+    if isinstance(address, IPv6Address):
+        return None if address.scope_id is not None else str(address.ipv4_mapped or address)
+    return str(address)
 
 
 def _is_trusted(address: str, trusted: Sequence[Network]) -> bool:

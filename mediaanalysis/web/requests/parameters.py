@@ -6,7 +6,6 @@ import re
 from collections.abc import Collection
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
-from ipaddress import ip_address
 from uuid import UUID
 
 from starlette.requests import Request
@@ -14,6 +13,7 @@ from starlette.requests import Request
 from mediaanalysis.errors import RequestError
 from mediaanalysis.store.analyses import Author
 from mediaanalysis.structs.principals import Principal
+from mediaanalysis.web.access.clients import canonical
 from mediaanalysis.web.requests.bodies import pointer_to
 
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*(\d{1,6})(?:$|[,;\s])", re.IGNORECASE)
@@ -44,15 +44,13 @@ def principal(request: Request) -> Principal:
 def author(request: Request) -> Author:
     """Who asks and from where, for the audit log."""
     address = request.client.host if request.client else ""
-    return Author(actor=principal(request).name, address=address if _is_address(address) else "")
+    return Author(actor=principal(request).name, address=_inet(address))
 
 
 @lru_cache(maxsize=1024)
-def _is_address(text: str) -> bool:
-    try:
-        return bool(ip_address(text))
-    except ValueError:
-        return False
+def _inet(text: str) -> str:
+    """The address as PostgreSQL's `inet` takes it, without the zone of a link-local one; "" for what is no address."""
+    return canonical(text.partition("%")[0]) or ""
 
 
 def wait_seconds(request: Request, at_most: int) -> int:

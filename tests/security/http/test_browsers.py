@@ -22,9 +22,10 @@ ALONE = Visitors(frozenset({"box.lan"}), frozenset({"https://app.example"}))
 PREFLIGHT = {"access-control-request-method": "POST", "access-control-request-headers": "authorization,content-type"}
 
 
-def refused(visitors: Visitors, **headers: str) -> bool:
-    raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
-    return visitors.refusal(raw) is not None
+def refused(visitors: Visitors, *, method: str = "GET", address: str = "127.0.0.1", **headers: str) -> bool:
+    """Of a header with newlines, each line comes for itself."""
+    lines = [(name.replace("_", "-"), line) for name, value in headers.items() for line in value.split("\n")]
+    return visitors.refusal([(name.encode(), line.encode()) for name, line in lines], method, address) is not None
 
 
 @pytest.mark.parametrize(
@@ -70,12 +71,47 @@ def test_names_that_somebody_points_here(host: str) -> None:
         {"sec_fetch_site": "Cross-Site", "sec_fetch_mode": "no-cors"},
         {"origin": "https://evil.example", "sec_fetch_site": "same-origin"},
         {"origin": "https://evil.example", "sec_fetch_mode": "navigate"},
+        {"origin": "https://evil.example\nhttp://localhost:8000"},
+        {"origin": "http://localhost:8000\nhttps://evil.example"},
+        {"origin": "", "sec_fetch_site": "cross-site"},
+        {"origin": ""},
     ],
 )
 def test_pages_of_others(headers: dict[str, str]) -> None:
     assert refused(ALONE, host="localhost:8000", **headers)
     assert refused(Visitors(None, frozenset()), host="localhost:8000", **headers)
     assert not refused(Visitors(None, frozenset({"*"})), host="localhost:8000", **headers)
+
+
+@pytest.mark.parametrize("method", ["POST", "DELETE", "PUT"])
+def test_a_form_on_another_s_page_changes_nothing(method: str) -> None:
+    """A link there may be followed; what changes something never navigates here from elsewhere."""
+    followed = {"host": "localhost:8000", "sec_fetch_site": "cross-site", "sec_fetch_mode": "navigate"}
+    assert refused(ALONE, method=method, **followed)
+    assert not refused(ALONE, method="HEAD", **followed)
+    assert not refused(ALONE, method=method, host="localhost:8000", sec_fetch_site="same-origin")
+    assert not refused(ALONE, method=method, host="localhost:8000")
+
+
+@pytest.mark.parametrize("address", ["203.0.113.9", "192.168.1.5", "2001:db8::7", "::ffff:203.0.113.9", "unknown", ""])
+def test_who_is_not_of_this_machine(address: str) -> None:
+    assert refused(ALONE, address=address, host="localhost:8000")
+    assert not refused(Visitors(None, frozenset()), address=address, host="localhost:8000")
+    assert not refused(ALONE, address="::ffff:127.0.0.1", host="localhost:8000")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        *({"x_forwarded_for": text} for text in ("203.0.113.9", "unknown", "203.0.113.9, 127.0.0.1", "", "[::1%x]")),
+        {"x_forwarded_for": "127.0.0.1\n203.0.113.9"},
+        {"forwarded": "for=203.0.113.9;host=localhost"},
+        {"forwarded": "proto=https"},
+    ],
+)
+def test_strangers_whom_a_proxy_of_this_machine_brings(headers: dict[str, str]) -> None:
+    assert refused(ALONE, host="localhost:8000", **headers)
+    assert not refused(ALONE, host="localhost:8000", x_forwarded_for="127.0.0.1, [::1]:4711")
 
 
 @pytest.mark.parametrize(
@@ -149,8 +185,37 @@ def test_what_is_no_origin_is_named(origin: str) -> None:
 
 async def test_the_address_of_the_client_behind_a_proxy(services: Services, operator: Pool) -> None:
     wanted = {"prompt": "What is it?", "media_url": "http://example.com/a.mp4"}
-    async with over(services, trusted_proxies=("127.0.0.1",)) as client:
+    async with over(services, trusted_proxies=("127.0.0.1",), allow_without_keys=True) as client:
         forwarded = {"x-forwarded-for": "6.6.6.6, 203.0.113.9"}
         assert (await client.post("/api/media/analyze", json=wanted, headers=forwarded)).status_code == 202
     addresses = await operator.fetch("select distinct host(ip_address) as address from audit_log")
     assert [row["address"] for row in addresses] == ["203.0.113.9"]
+
+
+@pytest.mark.parametrize("told", ["[fe80::1%eth0]", "[::1%x]", "fe80::1%eth0", "fe80::1%25eth0", "2001:DB8::7%x%y"])
+async def test_an_address_with_a_zone_is_no_fault_of_ours(services: Services, operator: Pool, told: str) -> None:
+    """PostgreSQL's `inet` has no zones."""
+    wanted = {"prompt": "What is it?", "media_url": "http://example.com/a.mp4"}
+    async with over(services, trusted_proxies=("127.0.0.1",), allow_without_keys=True) as client:
+        for header in ({"x-forwarded-for": told}, {"forwarded": f'for="{told}"'}):
+            assert (await client.post("/api/media/analyze", json=wanted, headers=header)).status_code == 202
+    addresses = await operator.fetch("select distinct host(ip_address) as address from audit_log")
+    assert [row["address"] for row in addresses] == ["127.0.0.1"]
+
+
+async def test_a_peer_with_a_zone_is_known_without_it(services: Services, operator: Pool) -> None:
+    wanted = {"prompt": "What is it?", "media_url": "http://example.com/a.mp4"}
+    app = application(services, Access.LOCAL)
+    transport = httpx.ASGITransport(app, client=("fe80::1%eth0", 1))
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8000") as client:
+        assert (await client.post("/api/media/analyze", json=wanted)).status_code == 202
+    addresses = await operator.fetch("select distinct host(ip_address) as address from audit_log")
+    assert [row["address"] for row in addresses] == ["fe80::1"]
+
+
+async def test_without_keys_a_proxy_opens_to_nobody_else(services: Services) -> None:
+    async with over(services, trusted_proxies=("127.0.0.1",)) as client:
+        answer = await client.get(HISTORY, headers={"x-forwarded-for": "203.0.113.9"})
+        assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+        assert "through a proxy" in answer.json()["detail"]
+        assert (await client.get(HISTORY, headers={"x-forwarded-for": "127.0.0.1"})).status_code == 200
