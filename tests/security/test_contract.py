@@ -45,7 +45,7 @@ pytestmark = pytest.mark.xdist_group("contract")  # one service for all of them
 
 ROOT = Path(__file__).parents[2]
 CONFIG = Path(__file__).with_name("schemathesis.toml")
-SHORT, LONG = 4, max(int(os.environ.get("FUZZ", "500")) // 10, 1)
+SHORT, LONG = 2, max(int(os.environ.get("FUZZ", "500")) // 10, 1)
 SEED = os.environ.get("FUZZ_SEED", "1")
 ONE_OF_A_KIND = """
 # The other addresses take the same, and differ in a word: their boundaries are tried at length only.
@@ -115,12 +115,13 @@ def config(address: tuple[str, str], tmp_path: Path) -> Path:
 
 
 async def hold(address: str, key: Key, config: Path, *options: str) -> None:
-    """Hold the service against its description. Fails with Schemathesis' report."""
+    """Hold the service against its description. Fails with Schemathesis' report. Its coverage is nobody's matter."""
+    unmeasured = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
     program = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "schemathesis.cli", "--config-file", config, "run", f"{address}/openapi.json"),
         *("--no-color", *options),
         cwd=ROOT,
-        env={**os.environ, "CONTRACT_KEY": key.text, "NO_PROXY": "*"},
+        env={**unmeasured, "CONTRACT_KEY": key.text, "NO_PROXY": "*"},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
