@@ -6,9 +6,12 @@ import asyncio
 import gc
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from typing import TypeVar
 
+import msgspec
+import uvloop
 from starlette.types import ASGIApp
 
 from mediaanalysis.analysis.pipeline import analyze
@@ -26,7 +29,7 @@ from mediaanalysis.services import Models, Services
 from mediaanalysis.settings import Settings
 from mediaanalysis.storage.storage import Storage
 from mediaanalysis.store import embedded, lanes, provider_turns
-from mediaanalysis.store.pool import Database
+from mediaanalysis.store.pool import Database, Db
 from mediaanalysis.store.signals import Signals
 from mediaanalysis.structs.jobs import Job
 from mediaanalysis.web.access.keyring import Access
@@ -36,6 +39,8 @@ from mediaanalysis.web.server import Server
 from mediaanalysis.worker import Handler, Worker
 from mediaanalysis.worker.retention import sweep_files
 from mediaanalysis.worker.sweep import sweep_jobs
+
+Result = TypeVar("Result")
 
 
 @contextmanager
@@ -49,6 +54,17 @@ def database_url(settings: Settings) -> Iterator[str]:
         yield server.dsn
     finally:
         server.stop()
+
+
+def ask_database(settings: Settings, dsn: str, ask: Callable[[Db], Awaitable[Result]]) -> Result:
+    """What a command does with the database alone, over one connection."""
+
+    async def asking() -> Result:
+        few = msgspec.structs.replace(settings, pool_min=1, pool_max=1)
+        async with await Database.open(few, dsn) as database:
+            return await ask(database.pool)
+
+    return uvloop.run(asking())
 
 
 @asynccontextmanager
@@ -145,11 +161,11 @@ async def serve(
     """
     async with open_services(settings, dsn, vendors) as services:
         collect_seldom()
-        greet()
         worker = worker_for(services) if settings.worker_slots else None
         most = capacity(settings.connections_max)
         server = Server(application(services, access, worker.health if worker else None), most)
         _stop_on_signal(server.stop, *([worker.stop] if worker else []))
+        greet()
         async with asyncio.TaskGroup() as group:
             if worker:
                 group.create_task(worker.run())

@@ -36,8 +36,9 @@ select id, name, owner_id, key_hash, prefix, scopes, submits_per_minute, polls_p
 from api_keys
 order by created_at desc, id;
 
--- name: withdraw
--- Revoke a key at once, or let it expire after a grace. No row: there is none such, or it is no longer valid.
+-- name: revoke
+-- Revoke a key at once, or let it expire after a grace, if not before. Row: when it ends. No row: there is none such, or
+-- it is no longer valid.
 -- $1 key_id uuid, $2 grace_seconds float8, $3 actor text, $4 address text
 with author as materialized (
     select set_config('mediaanalysis.actor', $3, true), set_config('mediaanalysis.address', $4, true)
@@ -47,7 +48,7 @@ update api_keys
        expires_at = case when $2 > 0 then least(expires_at, now() + make_interval(secs => $2)) else expires_at end
   from (select count(*) from author) as known_author
  where id = $1 and revoked_at is null and (expires_at is null or expires_at > now())
-returning id;
+returning coalesce(revoked_at, expires_at);
 
 -- name: note_used
 -- These keys were used by now; to the minute, so that a busy key is not written all the time.

@@ -32,7 +32,7 @@ POLL_WAIT_SECONDS = 10
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("media", metavar="FILE_OR_URL")
+    parser.add_argument("media", metavar="FILE_OR_URL", help="video, sound, picture or document; http:// or https://")
     parser.add_argument("--prompt", "-p", default="Summarise this.", help="what to find out (default: %(default)s)")
     parser.add_argument("--server", metavar="URL", help="server to use (default: the local one if it runs, else none)")
     parser.add_argument("--json", action="store_true", help="print the whole result as JSON")

@@ -11,13 +11,13 @@ import msgspec
 import uvloop
 
 from mediaanalysis import __version__, log, migrate
-from mediaanalysis.app import database_url, serve
-from mediaanalysis.commands import keys
+from mediaanalysis.app import ask_database, database_url, serve
 from mediaanalysis.commands.signals import ending_on_sigterm
 from mediaanalysis.errors import ConfigurationError
 from mediaanalysis.media import ffmpeg
 from mediaanalysis.providers import credentials
 from mediaanalysis.settings import Settings
+from mediaanalysis.store import api_keys
 from mediaanalysis.web.access.keyring import Access
 
 HELP = "Serve HTTP, and run jobs in the same process (WORKER_SLOTS; 0: none)."
@@ -38,9 +38,9 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
         if arguments.migrate:
             migrate.apply(dsn)
         migrate.require(dsn)
-        has_keys = keys.any_exist(settings, dsn)
+        has_keys = ask_database(settings, dsn, api_keys.any_exist)
         access = _access(settings, listener, has_keys=has_keys)
-        greeting = _greeting(settings, listener, _callers(access, listener, has_keys=has_keys))
+        greeting = _greeting(settings, listener, _callers(access, listener, has_keys=has_keys), has_keys=has_keys)
         uvloop.run(serve(settings, dsn, listener, vendors, access, lambda: print(greeting, flush=True)))
     return 0
 
@@ -93,23 +93,31 @@ def _listen(settings: Settings) -> socket.socket:
     return listener
 
 
-def _greeting(settings: Settings, listener: socket.socket, callers: str) -> str:
+def _greeting(settings: Settings, listener: socket.socket, callers: str, *, has_keys: bool) -> str:
     host, port = listener.getsockname()[:2]
-    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    url = _url(host, port)
+    serving = f"{url}, on every address of this machine" if ip_address(host).is_unspecified else url
     embedded = f"embedded PostgreSQL in {settings.data_dir}/postgresql"
     database = _without_login(settings.database_url) if settings.database_url else embedded
     storage = settings.storage_url or f"{settings.data_dir}/storage"
+    curl = "curl -H 'Authorization: Bearer KEY'" if has_keys else "curl"
     return f"""Media Analysis API {__version__}
-  serving   {url}  (documentation: {url}/docs)
+  serving   {serving}  (documentation: {url}/docs)
   callers   {callers}
   database  {database}
   files     {storage}
   workers   {settings.worker_slots} jobs, {settings.cpu_slots} media processes at once
 Try first:
-  curl -F file=@clip.mp4 -F 'prompt=What is said?' {url}/api/media/analyze
-  curl '{url}/api/media/status/ANALYSIS_ID?wait=20'     answers at each change; when it says "completed":
-  curl {url}/api/media/ANALYSIS_ID
+  {curl} -F file=@talk.mp4 -F 'prompt=What is said?' {url}/api/media/analyze
+  {curl} '{url}/api/media/status/ANALYSIS_ID?wait=20'     answers at each change; when it says "completed":
+  {curl} {url}/api/media/ANALYSIS_ID
 Ctrl-C stops everything."""
+
+
+def _url(host: str, port: int) -> str:
+    """Where this machine reaches it: what listens on every address is not reached at 0.0.0.0."""
+    reached = "127.0.0.1" if ip_address(host).is_unspecified else host
+    return f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}"
 
 
 def _without_login(database_url: str) -> str:

@@ -68,9 +68,11 @@ async def list_all(db: Db) -> list[ApiKey]:
     return rows.every(await db.fetch(_SQL.list_all), ApiKey)
 
 
-async def withdraw(db: Db, key_id: UUID, grace_seconds: float = 0, author: Author = SERVICE) -> bool:
-    """Revoke the key at once or, with a grace, let it expire then. False: no such key, or it is no longer valid."""
-    return await db.fetchval(_SQL.withdraw, key_id, grace_seconds, author.actor, author.address) is not None
+async def revoke(db: Db, key_id: UUID, grace_seconds: float = 0, author: Author = SERVICE) -> datetime | None:
+    """Refuse the key from now on or, with a grace, let it expire then, if not before. When it ends; None: there is no
+    such key, or it is no longer valid."""
+    ends_at: datetime | None = await db.fetchval(_SQL.revoke, key_id, grace_seconds, author.actor, author.address)
+    return ends_at
 
 
 async def note_used(db: Db, key_ids: Collection[UUID]) -> None:

@@ -2,18 +2,17 @@ from __future__ import annotations
 
 import hashlib
 import re
-import socket
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import msgspec
 import psycopg
 import pytest
-from structlog.testing import capture_logs
 
-from mediaanalysis import settings
-from mediaanalysis.commands import serve
+from mediaanalysis.commands import keys as key_commands
 from mediaanalysis.structs.principals import LOCAL_OWNER
-from mediaanalysis.web.access.keyring import Access
 from tests.commands.conftest import Run
 
 KEY = re.compile(r"ma_[A-Za-z0-9_-]{43}\n")
@@ -64,6 +63,11 @@ def test_a_number_alone_is_the_rate_of_submissions(keys: Run, operator_dsn: str)
     ("arguments", "said"),
     [
         (["create", " "], "printable"),
+        (["create", "a\nb"], "printable"),
+        (["create", "x" * 101], "at most 100"),
+        (["create", "local"], "without keys"),
+        (["create", "ma_3fK9xY"], "begin with ma_"),
+        (["create", "3d0c5b6a-0000-4000-8000-000000000000"], "UUID"),
         (["create", "x", "--scopes", "read,root"], "read,write,admin"),
         (["create", "x", "--scopes", ","], "read,write,admin"),
         (["create", "x", "--expires", "soon"], "12h or 90d"),
@@ -71,6 +75,7 @@ def test_a_number_alone_is_the_rate_of_submissions(keys: Run, operator_dsn: str)
         (["create", "x", "--rate", "fast=1"], "submit=N"),
         (["create", "x", "--rate", "submit=2g"], "submit=N"),
         (["create", "x", "--rate", "99999999999"], "too large"),
+        (["create", "x", "--rate", "upload=9999999T"], "too large"),
         (["create", "x", "--owner", "nobody"], "keys list"),
         (["revoke", "nobody"], "keys list"),
         (["rotate", "nobody"], "keys list"),
@@ -87,25 +92,96 @@ def test_rotating_keeps_owner_and_rights(keys: Run, operator_dsn: str) -> None:
     second = keys("rotate", "ci", "--grace", "1h")
     assert KEY.fullmatch(second.stdout)
     assert second.stdout != first
-    assert "works for 1h more" in second.stderr
     old, new = rows(operator_dsn, "owner_id, scopes, submits_per_minute")
     assert old == new
     [(ends,), (stays,)] = rows(operator_dsn, "expires_at")
     assert isinstance(ends, datetime)
+    assert f"the old one ({first[:10]}…) works until {ends:%F %R} UTC" in second.stderr
     assert stays is None
-    assert "several keys" in keys("revoke", "ci").stderr
-    assert keys("revoke", first[:10]).returncode == 0
-    assert keys("rotate", "ci").returncode == 0
-    assert [is_revoked for (is_revoked,) in rows(operator_dsn, "revoked_at is not null")] == [True, True, False]
+
+
+def test_a_name_means_the_newest_valid_key(keys: Run, operator_dsn: str) -> None:
+    first = keys("create", "ci").stdout
+    second = keys("rotate", "ci", "--grace", "24h").stdout
+    revoked = keys("revoke", "ci")
+    assert second[:10] in revoked.stdout
+    assert f"another key named ci, {first[:10]}…" in revoked.stderr, (
+        "one that still works is not passed over in silence"
+    )
+    assert rows(operator_dsn, "revoked_at is not null") == [(False,), (True,)]
+    assert first[:10] in keys("revoke", "ci").stdout
+    assert f"'ci' ({second[:10]}…) was revoked on" in keys("revoke", "ci").stderr
+
+
+def test_an_id_and_first_characters_mean_that_key(keys: Run, operator_dsn: str) -> None:
+    first = keys("create", "ci").stdout
+    keys("rotate", "ci", "--grace", "24h")
+    [(first_id,), (second_id,)] = rows(operator_dsn, "id::text")
+    keys("create", "other")
+    with psycopg.connect(operator_dsn) as connection:
+        connection.execute("update api_keys set name = %s where name = 'other'", [str(first_id)])
+    assert "was rotated" in keys("rotate", str(first_id)).stderr
+    assert first[:10] in keys("revoke", str(first_id).upper()).stdout
+    assert f"({first[:10]}…) was revoked on" in keys("revoke", first[:10]).stderr
+    assert keys("revoke", str(second_id)).returncode == 0
+    assert rows(operator_dsn, "revoked_at is not null") == [(True,), (True,), (False,)]
+
+
+def test_a_new_key_lives_as_long_as_the_old_one_was_made_for(keys: Run, operator_dsn: str) -> None:
+    keys("create", "ci", "--expires", "90d")
+    with psycopg.connect(operator_dsn) as connection:
+        long_ago = "created_at - interval '89 days', expires_at - interval '89 days'"
+        connection.execute(f"update api_keys set (created_at, expires_at) = ({long_ago})")
+    said = keys("rotate", "ci", "--grace", "30d").stderr
+    (old, _), (ends, made) = rows(operator_dsn, "expires_at, created_at")
+    assert isinstance(old, datetime)
+    assert isinstance(ends, datetime)
+    assert isinstance(made, datetime)
+    assert f"works until {old:%F %R} UTC" in said, "a grace makes no key live longer"
+    assert abs(ends - made - timedelta(days=90)) < timedelta(minutes=5)
+    assert keys("rotate", "ci", "--expires", "never").returncode == 0
+    assert rows(operator_dsn, "expires_at")[-1] == (None,)
 
 
 def test_revoking_is_said_and_final(keys: Run) -> None:
-    keys("create", "ci")
-    assert "refused from now on" in keys("revoke", "ci").stdout
-    assert "no longer valid" in keys("revoke", "ci").stderr
-    assert "no longer valid" in keys("rotate", "ci").stderr
-    assert keys("create", "ci").returncode == 0, "the name is free again"
-    assert "valid key named ci" in keys("create", "ci").stderr
+    keys("create", "two words")
+    assert "refused from now on" in keys("revoke", "two words").stdout
+    for action in ("revoke", "rotate"):
+        assert re.search(r"key 'two words' \(ma_.{7}…\) was revoked on \d{4}-", keys(action, "two words").stderr)
+    assert keys("create", "two words").returncode == 0, "the name is free again"
+    assert "valid key named two words" in keys("create", "two words").stderr
+
+
+def test_an_expired_key_is_said_to_be(keys: Run, operator_dsn: str) -> None:
+    keys("create", "ci", "--expires", "1d")
+    with psycopg.connect(operator_dsn) as connection:
+        connection.execute("update api_keys set expires_at = now()")
+    assert "expired on" in keys("revoke", "ci").stderr
+
+
+def test_the_first_key_says_what_changes(keys: Run) -> None:
+    said = keys("create", "ci").stderr
+    assert "every caller needs a key" in said
+    assert "keys create NAME --owner local" in said
+    assert "every caller" not in keys("create", "second").stderr
+
+
+def test_a_key_that_nobody_saw_is_not_valid(environment: dict[str, str], keys: Run, operator_dsn: str) -> None:
+    command = [sys.executable, "-m", "mediaanalysis", "keys", "create", "ci"]
+    variables = {**environment, "DATABASE_URL": operator_dsn}
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, env=variables, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("mediaanalysis: the key could not be shown (No space left")
+    assert "Exception" not in done.stderr
+    assert rows(operator_dsn, "revoked_at is not null") == [(True,)]
+    assert keys("create", "ci").returncode == 0
+
+
+@pytest.mark.parametrize("action", ["create", "list", "revoke", "rotate"])
+def test_each_action_says_what_it_does(run_here: Run, action: str) -> None:
+    shown = " ".join(run_here("keys", action, "--help").stdout.split())
+    assert key_commands.ABOUT[action] in shown
 
 
 def test_owners_are_shared_by_wish_alone(keys: Run, operator_dsn: str) -> None:
@@ -119,36 +195,12 @@ def test_owners_are_shared_by_wish_alone(keys: Run, operator_dsn: str) -> None:
 
 
 def test_the_list_says_what_became_of_each(keys: Run) -> None:
-    keys("create", "ci", "--rate", "active=9")
+    keys("create", "ci", "--rate", "active=9,upload=2G")
     keys("create", "gone")
     keys("revoke", "gone")
     shown = keys("list").stdout
-    assert "active=9" in shown
+    assert "upload=2G, active=9" in shown, "as it was typed"
     assert "revoked" in shown
     listed = msgspec.json.decode(keys("list", "--json").stdout)
     assert [key["name"] for key in listed] == ["gone", "ci"]
     assert all("key_hash" not in key for key in listed)
-
-
-def test_without_a_key_only_this_machine_is_served(run_here: Run, operator_dsn: str) -> None:
-    refused = run_here("serve", "--host", "0.0.0.0", "--port", "0", DATABASE_URL=operator_dsn)
-    assert refused.returncode == 1
-    for way in ("keys create", "127.0.0.1", "ALLOW_WITHOUT_KEYS"):
-        assert way in refused.stderr
-
-
-@pytest.mark.parametrize(
-    ("host", "variables", "has_keys", "access", "said"),
-    [
-        ("127.0.0.1", {}, False, Access.OPEN, "this machine alone"),
-        ("127.0.0.1", {}, True, Access.OPEN, "whoever has a key"),
-        ("0.0.0.0", {}, True, Access.KEYS, "whoever has a key"),
-        ("0.0.0.0", {"ALLOW_WITHOUT_KEYS": "true"}, False, Access.OPEN, "EVERYONE"),
-    ],
-)
-def test_who_is_let_in_is_said(host: str, variables: dict[str, str], has_keys: bool, access: Access, said: str) -> None:
-    with socket.create_server((host, 0)) as listener, capture_logs() as logged:
-        found = serve._access(settings.load(variables), listener, has_keys=has_keys)
-        assert found is access
-        assert said in serve._callers(found, listener, has_keys=has_keys)
-    assert [line["event"] for line in logged] == (["open_to_everyone"] if variables else [])

@@ -190,9 +190,9 @@ async def test_of_a_key_all_is_told_but_its_secret(operator: Pool, db: Pool) -> 
     assert (found.id, found.owner_id, found.scopes, found.submits_per_minute) == (key_id, OWNER, ("read",), 60)
     await api_keys.note_used(db, [key_id])
     await operator.execute("update api_keys set key_hash = repeat('cd', 32)")
-    assert await api_keys.withdraw(operator, key_id, author=ANN)
-    assert not await api_keys.withdraw(operator, key_id)
-    assert not await api_keys.withdraw(operator, uuid4())
+    assert await api_keys.revoke(operator, key_id, author=ANN)
+    assert not await api_keys.revoke(operator, key_id)
+    assert not await api_keys.revoke(operator, uuid4())
     assert await api_keys.list_valid(db) == []
     assert await api_keys.any_exist(db)
     added, replaced, revoked = await audit.list_record(operator, key_id)

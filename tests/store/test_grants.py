@@ -14,8 +14,8 @@ from mediaanalysis.store.pool import Pool
 from mediaanalysis.store.statements import Statement
 from tests.databases import SERVICE, own_database
 
-BY_HAND = {"api_keys.add", "api_keys.withdraw", "audit.list_record"}
-"""Not of the service: its owner makes and withdraws keys, and reads the log."""
+BY_HAND = {"api_keys.add", "api_keys.revoke", "audit.list_record"}
+"""Not of the service: its owner makes and revokes keys, and reads the log."""
 
 BLOCKS = {
     f"{path.stem}.{name}": block

@@ -88,10 +88,10 @@ async def test_each_address_asks_for_what_the_contract_says(
     assert f'scope="{wanted}"' in lacking.headers["www-authenticate"]
 
 
-async def test_a_withdrawn_key_is_refused_at_once(nobody: httpx.AsyncClient, key: Key, operator: Pool) -> None:
+async def test_a_revoked_key_is_refused_at_once(nobody: httpx.AsyncClient, key: Key, operator: Pool) -> None:
     headers = {"x-api-key": key.text}
     assert (await nobody.get(HISTORY, headers=headers)).status_code == 200
-    assert await api_keys.withdraw(operator, key.id)
+    assert await api_keys.revoke(operator, key.id)
     assert (await _until_refused(nobody, headers)).json()["code"] == "unauthorized"
 
 
@@ -117,9 +117,9 @@ async def test_without_keys_everyone_is_local_until_the_first_is_made(services: 
         assert (await nobody.get(HISTORY)).status_code == 200
         key = await make_key(operator)
         assert (await _until_refused(nobody, {})).status_code == 401
-        assert await api_keys.withdraw(operator, key.id)
+        assert await api_keys.revoke(operator, key.id)
         await operator.execute("select pg_notify('mediaanalysis_keys', '')")
-        assert (await nobody.get(HISTORY)).status_code == 401, "a withdrawn key does not open the door again"
+        assert (await nobody.get(HISTORY)).status_code == 401, "a revoked key does not open the door again"
 
 
 async def test_who_asked_is_in_the_audit_log(keyed: ASGIApp, key: Key, operator: Pool) -> None:

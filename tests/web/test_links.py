@@ -151,7 +151,7 @@ async def test_a_link_ends_with_its_key_and_with_the_secret(
     assert await _refused(player, url)
     url = (await made(alice, analysis_id))[NAME]
     assert (await player.get(url)).status_code == 200
-    await api_keys.withdraw(operator, key.id)
+    await api_keys.revoke(operator, key.id)
     assert await _refused(player, url)
 
 
