@@ -57,6 +57,34 @@ async def test_an_answer_is_kept_for_its_owner_alone(cache: Cache, metrics: Metr
     assert b"mediaanalysis_cache_entries 1.0" in metrics.text()
 
 
+async def test_who_does_not_own_it_forgets_nothing(cache: Cache) -> None:
+    def others() -> None:
+        cache.forget("a", STRANGER)
+
+    await cache.read("status", "a", OWNER, loading(ANSWER, others))
+    cache.forget("a", STRANGER)
+    assert cache.get("status", "a", OWNER) is ANSWER
+    cache.forget("a", OWNER)
+    assert cache.get("status", "a", OWNER) is None
+    await cache.read("status", "a", OWNER, loading(ANSWER, lambda: cache.forget("a", OWNER)))
+    assert cache.get("status", "a", OWNER) is None
+
+
+async def test_nobody_is_told_of_another_s_while_it_is_read(cache: Cache) -> None:
+    """A stranger's read, which finds nothing, leaves the owner's alone."""
+
+    async def missing() -> Answer:
+        raise RequestError("No such analysis.", code="not_found")
+
+    async def load() -> Answer:
+        with pytest.raises(RequestError):
+            await cache.read("status", "a", STRANGER, missing)
+        return ANSWER
+
+    await cache.read("status", "a", OWNER, load)
+    assert cache.get("status", "a", OWNER) is ANSWER
+
+
 async def test_what_may_not_be_kept_is_not(cache: Cache) -> None:
     await cache.read("status", "a", OWNER, loading(Answer(b"{}", '"1"')))
     await cache.read("status", "b", OWNER, loading(Answer(b"x" * 4_000_000, '"1"', keep_seconds=300)))

@@ -92,7 +92,7 @@ async def read(edge: Edge, analysis_id: UUID, owner: UUID) -> Status:
     """The row, to be shown. Raises not_found and deleted."""
     row = await edge.statuses.add((analysis_id, owner))
     if row is None or row.deleted_at:
-        edge.cache.gone(str(analysis_id), owner)
+        edge.cache.forget(str(analysis_id), owner)
         raise missing(row)
     edge.cache.saw(str(analysis_id), row.updated_at)
     return row

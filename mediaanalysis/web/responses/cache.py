@@ -65,6 +65,7 @@ class _Kept(Struct):
 class _Reading(Struct, eq=False):
     """A read under way, and what was shown meanwhile: one version, and one answer of its own kind, or it is spoilt."""
 
+    owner: UUID
     kind: str
     shown: set[object]
 
@@ -122,24 +123,23 @@ class Cache:
         """The analysis is being shown in this version by others: what is kept of another one must not follow."""
         self._compare(analysis_id, "", Answer(b"", "", version=version))
 
-    def gone(self, analysis_id: str, owner: UUID) -> None:
-        """The owner is being told that there is no such analysis; maybe since it is another's."""
+    def forget(self, analysis_id: str, owner: UUID | None = None) -> None:
+        """The analysis changed, or may have: drop what is kept, and let no read that has begun be kept. With an owner,
+        who tried to change it or found it missing: only if it is that owner's, for nobody else changes anything."""
+        others = {each for each in self._readings.pop(analysis_id, ()) if owner not in (None, each.owner)}
+        if others:
+            self._readings[analysis_id] = others
         kept = self._kept.get(analysis_id)
-        if kept is None or kept.owner == owner:
-            self.forget(analysis_id)
-
-    def forget(self, analysis_id: str) -> None:
-        """The analysis changed, or may have: drop what is kept, and let no read that has begun be kept."""
-        self._readings.pop(analysis_id, None)
-        self._drop(analysis_id)
+        if kept is not None and owner in (None, kept.owner):
+            self._drop(analysis_id)
 
     async def _load(self, kind: str, analysis_id: str, owner: UUID, load: Callable[[], Awaitable[Answer]]) -> Answer:
-        reading, hearing = _Reading(kind, set()), self._who_hears()
+        reading, hearing = _Reading(owner, kind, set()), self._who_hears()
         self._readings.setdefault(analysis_id, set()).add(reading)
         try:
             answer = await load()
         except RequestError:
-            self.gone(analysis_id, owner)
+            self.forget(analysis_id, owner)
             raise
         finally:
             is_valid = self._end(analysis_id, reading)
