@@ -13,7 +13,6 @@ from uuid import UUID
 from mediaanalysis import log
 from mediaanalysis.services import Services
 from mediaanalysis.store import operations
-from mediaanalysis.structs.principals import LOCAL_OWNER
 from mediaanalysis.structs.requests import MediaType
 from mediaanalysis.web.problems import Refusal
 
@@ -37,36 +36,43 @@ class Outlook:
     async def seconds(self, owner: UUID, media_type: MediaType) -> int | None:
         """From acceptance to the end, by the jobs that wait and the owner's pace; None while it has none. Never
         fails: what is accepted is accepted."""
-        is_fresh = time.monotonic() - self._read_at < FRESH_SECONDS and owner in self._pace
-        if not is_fresh and not self._reading.locked():
-            async with self._reading:
-                await self._read(owner)
+        if not self._is_fresh() or owner not in self._pace:
+            await self._read(owner)
         return self._estimate(self._pace.get(owner, {}), media_type)
 
     async def require_room(self) -> None:
         """Raises queue_full (503) while more wait than may, as of the latest look at the queue."""
-        if self._queue_max_jobs and self._waiting >= self._queue_max_jobs:
-            if time.monotonic() - self._read_at >= FRESH_SECONDS and not self._reading.locked():
-                async with self._reading:
-                    await self._read(LOCAL_OWNER)
-            if self._waiting >= self._queue_max_jobs:
-                detail = f"{self._waiting} analyses wait, which is as many as may. Try again later."
-                raise Refusal(detail, code="queue_full", headers={"retry-after": str(QUEUE_FULL_SECONDS)})
+        if self._is_full() and not self._is_fresh():
+            await self._read()
+        if self._is_full():
+            detail = f"{self._waiting} analyses wait, which is as many as may. Try again later."
+            raise Refusal(detail, code="queue_full", headers={"retry-after": str(QUEUE_FULL_SECONDS)})
 
-    async def _read(self, owner: UUID) -> None:
-        """Whatever happens here, the analysis behind it is committed, and its acceptance an answer."""
+    def _is_full(self) -> bool:
+        return 0 < self._queue_max_jobs <= self._waiting
+
+    def _is_fresh(self) -> bool:
+        return time.monotonic() - self._read_at < FRESH_SECONDS
+
+    async def _read(self, owner: UUID | None = None) -> None:
+        """The depth, and the owner's pace, where they are not known; unless somebody is at it. Whatever happens here,
+        the analysis behind it is committed, and its acceptance an answer."""
+        if self._reading.locked():
+            return
         try:
-            async with asyncio.timeout(READ_SECONDS):
-                depth = await operations.queue_depth(self._db)
-                pace = await operations.pace_seconds(self._db, owner)
+            async with self._reading, asyncio.timeout(READ_SECONDS):
+                if not self._is_fresh():
+                    await self._read_depth()
+                if owner is not None and owner not in self._pace:
+                    self._pace[owner] = await operations.pace_seconds(self._db, owner)
         except Exception as error:  # noqa: BLE001 - see above
             _log.warning("estimate_failed", error=repr(error))
-            return
-        if time.monotonic() - self._read_at >= FRESH_SECONDS:
-            self._pace.clear()
-            self._read_at = time.monotonic()
-        self._waiting = sum(each.jobs for each in depth if each.kind == "analyze")
-        self._pace[owner] = pace
+
+    async def _read_depth(self) -> None:
+        depth = await operations.queue_depth(self._db)
+        self._waiting = sum(each.jobs for each in depth if (each.kind, each.state) == ("analyze", "queued"))
+        self._read_at = time.monotonic()
+        self._pace.clear()
 
     def _estimate(self, pace: dict[MediaType, float], media_type: MediaType) -> int | None:
         """An unknown type takes as long as the slowest known one may."""
