@@ -1,7 +1,8 @@
 """What asyncpg raises, said once in our words: StoreError, with the original as its cause.
 
-`database_unavailable` (retryable): away, starting, stopping, full, read-only, too slow. `internal` (not retryable): the
-statement was refused, by a constraint or for a fault of ours; the same again will be refused again.
+`database_unavailable` (retryable): away, starting, stopping, full, read-only, too slow, or letting nobody connect.
+`internal` (not retryable): the statement was refused, by a constraint or for a fault of ours; the same again will be
+refused again.
 """
 
 from __future__ import annotations
@@ -34,11 +35,17 @@ FAULTS = (*_AWAY, *_PASSING, asyncpg.InterfaceError, asyncpg.PostgresError)
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def connecting() -> Iterator[None]:
+    """Raises StoreError."""
     try:
         yield
     except FAULTS as error:
-        raise translation(error) from error
+        raise refused_connection(error) from error
+
+
+def refused_connection(error: BaseException) -> StoreError:
+    """One of `FAULTS`, raised while connecting: no statement is at fault, so whatever the server says, it is away."""
+    return _away(error) if isinstance(error, (asyncpg.PostgresError, TimeoutError)) else translation(error)
 
 
 def translation(error: BaseException) -> StoreError:
@@ -47,7 +54,7 @@ def translation(error: BaseException) -> StoreError:
     if isinstance(error, _PASSING):
         return StoreError(f"the database did not do it this time ({_short(error)})")
     if isinstance(error, _AWAY):
-        return StoreError(f"the database is not reachable ({_short(error)})", is_away=True)
+        return _away(error)
     if isinstance(error, asyncpg.InterfaceError):
         # asyncpg says both "you may not do that" and "the connection is gone" by this class.
         gone = "closed" in str(error) or "closing" in str(error)
@@ -57,6 +64,10 @@ def translation(error: BaseException) -> StoreError:
         text = f"the database refused: its owner may do this, this login may not ({_short(error)})"
         return StoreError(text, code="internal", retryable=False)
     return StoreError(f"the database refused ({_short(error)})", code="internal", retryable=False)
+
+
+def _away(error: BaseException) -> StoreError:
+    return StoreError(f"the database is not reachable ({_short(error)})", is_away=True)
 
 
 @asynccontextmanager

@@ -16,7 +16,7 @@ from mediaanalysis import log
 from mediaanalysis.errors import StoreError
 from mediaanalysis.settings import Settings
 from mediaanalysis.store.connecting import options, prepare
-from mediaanalysis.store.faults import FAULTS, answered_within, translated, translation
+from mediaanalysis.store.faults import FAULTS, answered_within, connecting, refused_connection, translation
 from mediaanalysis.store.health import DatabaseHealth
 
 _CONNECT_RETRIES = 3
@@ -152,7 +152,7 @@ class Pool:
                 raise StoreError(f"no database connection became free in {self._acquire_seconds:g} s") from None
             raise StoreError("the database is not reachable (no connection in time)", is_away=True) from error
         except FAULTS as error:
-            raise translation(error) from error
+            raise refused_connection(error) from error
 
     async def _give_back(self, connection: Connection) -> None:
         try:
@@ -224,7 +224,7 @@ class Database:
             raise
 
     async def _connect(self) -> Connection:
-        with translated():
+        with connecting():
             connection = await asyncpg.connect(self.dsn, **options(Connection, self._settings))
             await prepare(connection)
         return cast("Connection", connection)
@@ -260,7 +260,7 @@ class Database:
 
 
 async def _connected(dsn: str, settings: Settings) -> asyncpg.Pool:
-    with translated():
+    with connecting():
         return await asyncpg.create_pool(
             dsn,
             min_size=min(settings.pool_min, settings.pool_max),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncpg
+import psycopg
 import pytest
 
 from mediaanalysis.errors import StoreError
 from mediaanalysis.settings import Settings
 from mediaanalysis.store.pool import Database, Pool
+from tests.databases import own_database
 
 
 async def test_jsonb_is_python_values(db: Pool) -> None:
@@ -66,3 +68,29 @@ async def test_missing_database_is_one_line(dsn: str, monkeypatch: pytest.Monkey
     with pytest.raises(StoreError) as caught:
         await Database.open(Settings(), dsn.replace("/test_", "/missing_"))
     assert "\n" not in caught.value.detail
+
+
+REFUSALS = {
+    "55000": ("alter database {name} allow_connections false", "alter database {name} allow_connections true"),
+    "42501": ("revoke connect on database {name} from public", "grant connect on database {name} to public"),
+}
+END_ALL = "select pg_terminate_backend(pid, 10000) from pg_stat_activity where datname = %s"
+
+
+@pytest.mark.parametrize("code", REFUSALS)
+async def test_a_database_that_lets_nobody_in_is_away(server: str, code: str) -> None:
+    with own_database(server, "closed") as dsn, psycopg.connect(server, autocommit=True) as elsewhere:
+        async with await Database.open(Settings(pool_min=1, pool_max=1), dsn) as database:
+            name = await database.pool.fetchval("select current_database()")
+            shut, opened = (statement.format(name=name) for statement in REFUSALS[code])
+            elsewhere.execute(shut)
+            elsewhere.execute(END_ALL, [name])
+            for _ in range(2):
+                with pytest.raises(StoreError) as caught:
+                    await database.pool.fetchval("select 1")
+                assert (caught.value.code, caught.value.is_away) == ("database_unavailable", True)
+            assert code in caught.value.detail
+            with pytest.raises(StoreError, match=code):
+                await database.connect()
+            elsewhere.execute(opened)
+            assert await database.pool.fetchval("select 1") == 1
