@@ -34,6 +34,34 @@ async def test_every_link_of_the_page_leads_somewhere(client: httpx.AsyncClient)
     assert set(re.findall(r'href="#([^"]+)"', page)) <= set(ids)
 
 
+async def test_the_fields_of_a_request_are_told_once(client: httpx.AsyncClient) -> None:
+    page = (await client.get("/docs")).text
+    assert page.count("<code>options.frame_count</code>") == 1
+    assert page.count('href="#request"') == 1 + sum(operation.submits for operation in OPERATIONS.values())
+    for path, file in {
+        "video": "talk.mp4",
+        "audio": "call.mp3",
+        "images": "photo.jpg",
+        "documents": "report.pdf",
+    }.items():
+        assert re.search(rf"file=@{file} [^\n]*/api/media/{path}<", page)
+
+
+@pytest.mark.parametrize("path", ["/", "/docs"])
+async def test_the_first_steps_say_how_to_send_a_key(client: httpx.AsyncClient, path: str) -> None:
+    assert "Authorization: Bearer KEY" in (await client.get(path)).text.partition("</pre>")[0].replace("&#x27;", "'")
+
+
+def test_limits_and_staleness_are_described() -> None:
+    for path, methods in openapi.document()["paths"].items():
+        for operation in methods.values():
+            fine = [answer for status, answer in operation["responses"].items() if status < "400"]
+            assert all(("RateLimit" in answer.get("headers", {})) == path.startswith("/api/") for answer in fine)
+    for path in ("/api/media/{analysis_id}", "/api/media/status/{analysis_id}"):
+        told = openapi.document()["paths"][path]["get"]["responses"]["200"]["headers"]
+        assert {"Age", "Cache-Status"} <= set(told)
+
+
 def test_path_parameters_are_described() -> None:
     for (_, path), operation in OPERATIONS.items():
         assert set(re.findall(r"{(\w+)}", path)) == {"analysis_id", "n", "name"} & set(operation.parameters)

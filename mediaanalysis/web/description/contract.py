@@ -51,6 +51,9 @@ SUBMIT = (
 REPEATS = ("Idempotency-Replayed", "Analysis-Reused")
 ACCEPTED = {202: Content("Committed and queued", answers.AcceptedAnswer, ("Location", "Retry-After", *REPEATS))}
 UNCHANGED = Content("Not modified", None, ("ETag",))
+KEPT = ("ETag", "Retry-After", "Age", "Cache-Status")
+"""Of answers that are kept in memory, and given again while the database is away."""
+UNCHANGED_KEPT = Content("Not modified", None, KEPT)
 BYTES = {
     200: Content("The whole file", "*/*", ("ETag", "Accept-Ranges")),
     206: Content("The range", "*/*", ("ETag", "Content-Range")),
@@ -88,7 +91,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("POST", "/api/media/images"): _submit("Analyze a picture"),
     ("GET", "/api/media/status/{analysis_id}"): Operation(
         "Status of an analysis",
-        {200: Content("Where it stands", answers.StatusAnswer, ("ETag", "Retry-After")), 304: UNCHANGED},
+        {200: Content("Where it stands", answers.StatusAnswer, KEPT), 304: UNCHANGED_KEPT},
         ("analysis_id", "wait", "Prefer", *CONDITIONAL),
         (*ANALYSIS, "bad_parameter"),
     ),
@@ -100,7 +103,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ),
     ("GET", "/api/media/{analysis_id}"): Operation(
         "The whole result",
-        {200: Content("All that is known", ResultAnswer, ("ETag", "Retry-After")), 304: UNCHANGED},
+        {200: Content("All that is known", ResultAnswer, KEPT), 304: UNCHANGED_KEPT},
         ("analysis_id", *CONDITIONAL),
         ANALYSIS,
     ),

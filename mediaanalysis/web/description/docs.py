@@ -18,12 +18,15 @@ from mediaanalysis.web.description.pages import first_steps, page
 from mediaanalysis.web.edge import Edge
 
 REQUEST = "AnalyzeRequest"
+BODY_FORMS = """JSON, or a form (<code>multipart/form-data</code>) with the same fields and <code>file</code>"""
+EXAMPLES = {"video": "talk.mp4", "audio": "call.mp3", "images": "photo.jpg", "documents": "report.pdf"}
+"""A file to send, by the end of the path."""
 ABOUT = """<header><h1>Media Analysis API</h1>
 <p>Send a video, a recording, a picture or a document with a prompt; get an id at once; read back an answer, a
 summary, topics, the transcript with word times, frames with their true times, a contact sheet, the text on screen or
 page, tokens and cost.</p>{steps}</header>
-<nav>{links} <a href="#structures">Structures</a> <a href="#codes">Error codes</a> <a href="#warnings">Warnings</a>
-<a href="/openapi.json">OpenAPI 3.1</a></nav>"""
+<nav>{links} <a href="#request">Fields</a> <a href="#structures">Structures</a>
+<a href="#codes">Error codes</a> <a href="#warnings">Warnings</a> <a href="/openapi.json">OpenAPI 3.1</a></nav>"""
 RULES = """<h2 id="rules">Everywhere</h2><ul>
 <li>JSON in UTF-8; times in UTC; ids are UUIDs. A field that is not known is refused by name.</li>
 <li>Once the first key is made, each call needs one, but for the pages and the health checks:
@@ -43,16 +46,12 @@ async def docs(_edge: Edge, request: Request) -> HTMLResponse:
     base = str(request.base_url).rstrip("/")
     described = openapi.document()
     links = " ".join(f'<a href="#{_anchor(group)}">{escape(group)}</a>' for group in GROUPS)
-    groups = "".join(
-        f'<h2 id="{_anchor(group)}">{escape(group)}</h2>'
-        + "".join(_operation(base, path, method.lower(), described) for method, path in operations)
-        for group, operations in GROUPS.items()
-    )
+    groups = "".join(_group(base, group, described) for group in GROUPS)
     schemas = described["components"]["schemas"]
     structures = "".join(_structure(name, schema) for name, schema in sorted(schemas.items()))
     return page(
         "Media Analysis API: contract",
-        f"{ABOUT.format(steps=first_steps(base), links=links)}{RULES}{groups}"
+        f"{ABOUT.format(steps=first_steps(base), links=links)}{RULES}{groups}{_fields(schemas)}"
         f'<h2 id="structures">Structures</h2>{structures}{_codes()}{_warnings()}',
     )
 
@@ -61,10 +60,15 @@ def _anchor(group: str) -> str:
     return group.lower().replace(" ", "-")
 
 
+def _group(base: str, group: str, described: dict[str, Any]) -> str:
+    operations = "".join(_operation(base, path, method.lower(), described) for method, path in GROUPS[group])
+    return f'<h2 id="{_anchor(group)}">{escape(group)}</h2>{operations}'
+
+
 def _operation(base: str, path: str, method: str, described: dict[str, Any]) -> str:
     operation = described["paths"][path][method]
     parameters = [described["components"]["parameters"][_last(each["$ref"])] for each in operation["parameters"]]
-    body = _fields(described["components"]["schemas"]) if "requestBody" in operation else ""
+    body = f'<p>{BODY_FORMS}: <a href="#request">the fields of a request</a>.</p>' if "requestBody" in operation else ""
     return (
         f'<details><summary><b class="{method}">{method.upper()}</b> <code>{escape(path)}</code> '
         f"<span>{escape(operation['summary'])}</span></summary>"
@@ -82,14 +86,14 @@ def _scope(operation: dict[str, Any]) -> str:
 def _example(base: str, path: str, method: str, submits: bool) -> str:
     address = base + path.replace("{analysis_id}", "ANALYSIS_ID").replace("{n}", "1").replace("{name}", "FILENAME")
     if submits:
-        return f"curl -F file=@talk.mp4 -F 'prompt=What is said?' {address}"
+        return f"curl -F file=@{EXAMPLES.get(_last(path), 'talk.mp4')} -F 'prompt=What is in it?' {address}"
     return f"curl {address}" if method == "get" else f"curl -X {method.upper()} {address}"
 
 
 def _fields(schemas: dict[str, Any]) -> str:
-    """The body's fields, those of `config` and `options` among them by their full names."""
-    about = "<p>JSON, or a form (<code>multipart/form-data</code>) with the same fields and <code>file</code>.</p>"
-    return about + _table("Field", _flat(schemas, schemas[REQUEST], ""))
+    """What every call that sends media takes, those of `config` and `options` among them by their full names."""
+    fields = _table("Field", _flat(schemas, schemas[REQUEST], ""))
+    return f'<h2 id="request">Fields of a request</h2><p>{BODY_FORMS}.</p>{fields}'
 
 
 def _flat(schemas: dict[str, Any], struct: dict[str, Any], prefix: str) -> Iterator[tuple[str, str]]:

@@ -29,6 +29,11 @@ HEADERS = {
     "Content-Range": ("Which bytes, of how many.", {"type": "string"}),
     "Idempotency-Replayed": ("`true`: it is the analysis that this Idempotency-Key made before.", {"type": "string"}),
     "Analysis-Reused": ("`true`: it was under way already; see `options.reuse`.", {"type": "string"}),
+    "Age": (
+        "Seconds since it was read; there while the database is away and the answer may be stale.",
+        {"type": "integer"},
+    ),
+    "Cache-Status": ("With `detail=stale` (RFC 9211): from memory, while the database is away.", {"type": "string"}),
     "Accept-Post": ("The content types that are taken.", {"type": "string"}),
 }
 PROBLEM_HEADERS = {
@@ -41,6 +46,8 @@ PROBLEM_HEADERS = {
     503: ("Retry-After",),
     507: ("Retry-After",),
 }
+LIMITED = ("RateLimit-Policy", "RateLimit")
+"""In every answer to a key that has a limit."""
 SCHEMES = {
     "bearer": {
         "type": "http",
@@ -90,7 +97,7 @@ def _operation(method: str, path: str, operation: Operation) -> dict[str, Any]:
         "tags": [group for group, operations in GROUPS.items() if (method, path) in operations],
         "summary": operation.summary,
         "parameters": [{"$ref": f"#/components/parameters/{name}"} for name in (*operation.parameters, *EVERYWHERE)],
-        "responses": _answers(operation),
+        "responses": _answers(operation, LIMITED if path.startswith("/api/") else ()),
     }
     described["security"] = [{name: [operation.scope]} for name in SCHEMES] if operation.scope else []
     if operation.submits:
@@ -98,17 +105,18 @@ def _operation(method: str, path: str, operation: Operation) -> dict[str, Any]:
     return described
 
 
-def _answers(operation: Operation) -> dict[str, Any]:
-    """By status. Readiness answers 503 in words of its own, and may meet the 503 of any other."""
-    found = {str(status): _answer(content) for status, content in operation.answers.items()}
+def _answers(operation: Operation, headers: tuple[str, ...]) -> dict[str, Any]:
+    """By status; `headers` stand with each that is no error. Readiness answers 503 in words of its own, and may meet
+    the 503 of any other."""
+    found = {str(status): _answer(content, headers) for status, content in operation.answers.items()}
     for status, error in _errors((*operation.errors, *ANYWHERE)).items():
         known = found.setdefault(status, error)
         known["content"] = {**known["content"], **error["content"]}
     return found
 
 
-def _answer(content: Content) -> dict[str, Any]:
-    described: dict[str, Any] = {"description": content.about, **_with_headers(content.headers)}
+def _answer(content: Content, headers: tuple[str, ...]) -> dict[str, Any]:
+    described: dict[str, Any] = {"description": content.about, **_with_headers((*content.headers, *headers))}
     if isinstance(content.body, str):
         described["content"] = {content.body: {}}
     elif content.body is not None:

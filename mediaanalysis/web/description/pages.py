@@ -34,7 +34,8 @@ b.get { background: #1a73a8 } b.post { background: #2e7d32 } b.delete { backgrou
 :target { outline: 2px solid var(--link); outline-offset: 2px }
 """
 
-STEPS = """<pre>curl -F file=@talk.mp4 -F 'prompt=What is said?' {base}/api/media/analyze
+STEPS = """<pre># once there are keys, with each of these: -H 'Authorization: Bearer KEY'
+curl -F file=@talk.mp4 -F 'prompt=What is said?' {base}/api/media/analyze
 curl '{base}/api/media/status/ANALYSIS_ID?wait=20'   # at each change; when it says "completed":
 curl {base}/api/media/ANALYSIS_ID
 curl -O {base}/api/media/ANALYSIS_ID/contact-sheet</pre>"""
