@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import re
 import secrets
 import time
 from collections.abc import Mapping
@@ -60,6 +61,14 @@ def _uuid(text: bytes) -> UUID | None:
         return UUID(text.decode("ascii")) if len(text) in (32, 36) else None
     except ValueError:
         return None
+
+
+_KEY = re.compile(r"ma_[A-Za-z0-9_-]{20,}")
+
+
+def loggable(path: str) -> str:
+    """The path without a key that somebody put into it by mistake."""
+    return _KEY.sub("ma_***", path) if "ma_" in path else path
 
 
 class Exchange:
@@ -155,7 +164,7 @@ class Gate:
                 level,
                 "request",
                 method=scope["method"],
-                path=scope["path"],
+                path=loggable(scope["path"]),
                 status=exchange.status,
                 client=(scope.get("client") or ("",))[0],
                 caller=caller.name if (caller := scope["state"].get("principal")) else "",

@@ -178,3 +178,20 @@ async def test_a_client_that_cancels_is_not_a_timeout() -> None:
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
+
+
+@pytest.mark.parametrize(
+    ("path", "logged"),
+    [
+        ("/api/media/ma_" + "aB3-_" * 8 + "xyz", "/api/media/ma_***"),
+        ("/ma_" + "a" * 20 + "/b/ma_" + "c" * 43 + ".txt", "/ma_***/b/ma_***.txt"),
+        ("/api/media/ma_short", "/api/media/ma_short"),
+        ("/api/media/history", "/api/media/history"),
+    ],
+)
+async def test_a_key_in_the_path_is_not_logged(path: str, logged: str) -> None:
+    transport = httpx.ASGITransport(Gate(echo, Metrics()))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        with capture_logs() as lines:
+            await client.get(path.replace("ma_", "%6da_"))
+    assert [line["path"] for line in lines if line["event"] == "request"] == [logged]
