@@ -21,3 +21,8 @@ select text_content as text, provider, model, language, confidence_score as conf
        coalesce((metadata ->> 'no_speech')::boolean, false) as no_speech
 from transcriptions
 where request_id = $1;
+
+-- name: exists
+-- Whether the analysis has a transcript, without reading it.
+-- $1 analysis_id uuid
+select exists (select from transcriptions where request_id = $1);

@@ -18,3 +18,8 @@ async def put(db: Db, analysis_id: UUID, transcript: Transcript) -> None:
 async def get(db: Db, analysis_id: UUID) -> Transcript | None:
     """As it was put, without its notices: those are warnings of the analysis."""
     return rows.one(await db.fetchrow(_SQL.get, analysis_id), Transcript)
+
+
+async def exists(db: Db, analysis_id: UUID) -> bool:
+    """Whether there is one; `get` reads all of it."""
+    return bool(await db.fetchval(_SQL.exists, analysis_id))

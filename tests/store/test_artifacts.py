@@ -168,7 +168,9 @@ async def test_transcript_comes_back_as_it_was(db: Pool) -> None:
         segments=(Segment("fellow country", 0.1, 0.9),),
         gaps=(Gap(1.0, 2.0, "stage_timeout"),),
     )
+    assert not await transcriptions.exists(db, analysis_id)
     await transcriptions.put(db, analysis_id, transcript)
+    assert await transcriptions.exists(db, analysis_id)
     assert await transcriptions.get(db, analysis_id) == transcript
     silent = Transcript(text="", provider="local", model="en-us", no_speech=True)
     await transcriptions.put(db, analysis_id, silent)

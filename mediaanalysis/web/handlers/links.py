@@ -64,7 +64,7 @@ async def _artifacts(edge: Edge, analysis_id: UUID) -> AsyncIterator[Artifact]:
     for row in await files.list_all(db, analysis_id):
         if row.deleted_at is None:
             yield row.kind, row.filename, row.mime_type, f"{top}/files/{row.filename}", ""
-    if await transcriptions.get(db, analysis_id) is not None:
+    if await transcriptions.exists(db, analysis_id):
         for form, (mime_type, _) in TRANSCRIPT_FORMS.items():
             yield "transcript", f"transcript.{form}", mime_type, f"{top}/transcript", f"format={form}"
 
