@@ -15,12 +15,12 @@ ANY = "*"
 METHODS = ("GET", "HEAD", "POST", "DELETE", "OPTIONS")
 SENT = (
     *("Authorization", "X-API-Key", "Content-Type", "Idempotency-Key", "If-None-Match", "If-Range", "Range", "Prefer"),
-    *("X-Correlation-ID", "traceparent", "Last-Event-ID"),
+    *("X-Correlation-ID", "traceparent"),
 )
 SHOWN = (
     *("Location", "Retry-After", "ETag", "Content-Range", "Accept-Ranges", "RateLimit", "RateLimit-Policy"),
     *("X-Request-ID", "X-Correlation-ID", "Idempotency-Replayed", "Age", "Cache-Status", "Content-Disposition"),
-    "WWW-Authenticate",
+    *("WWW-Authenticate", "Analysis-Reused"),
 )
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9_.-]+(:[0-9]+)?|[a-z]+://\[[0-9a-f:]+\](:[0-9]+)?")
 
