@@ -1,8 +1,8 @@
 -- Two roles that are not the owner of the database, and exactly what each may do:
 --
---   mediaanalysis_service    what `serve` and `worker` log in as: rows as they need them, no more. It cannot change the
---                            schema, remove an analysis, make a key, or read, write or stop the audit log.
---   mediaanalysis_reader   people who look: the views and questions of schema ops, the audit log.
+--   mediaanalysis_service   what `serve` and `worker` log in as: rows as they need them, no more. It cannot change the
+--                           schema, remove an analysis, make a key, or read, write or stop the audit log.
+--   mediaanalysis_reader    people who look: the views and questions of schema ops, the audit log.
 --
 -- `mediaanalysis migrate` ends with this, as the owner, where the roles exist or it may make them; so what a release
 -- adds is granted when it is installed. Also by hand: psql --file grants.sql. Again and again it does the same.
@@ -40,7 +40,7 @@ begin
 end $$;
 revoke all on all functions in schema ops from public, mediaanalysis_service, mediaanalysis_reader;
 
--- The service. Analyses and files are hidden, never removed. Keys are made and withdrawn by the owner.
+-- The service. Analyses and files are hidden, never removed. Keys are made and revoked by the owner.
 grant select, insert, update on media_analysis_requests, media_files, analysis_stages, lanes to mediaanalysis_service;
 grant select, insert, update, delete on processing_jobs, workers, idempotency_keys to mediaanalysis_service;
 grant select, insert, delete on job_failures, provider_turns, schedules_fired to mediaanalysis_service;

@@ -53,4 +53,4 @@ class Principal(Struct, frozen=True):
 
 
 LOCAL = Principal(LOCAL_OWNER, "local", frozenset(SCOPES))
-"""Whoever reaches the service while it has no keys: it listens to this machine alone."""
+"""Whoever reaches the service while it has no keys: this machine alone, unless ALLOW_WITHOUT_KEYS lets others in."""
