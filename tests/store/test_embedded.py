@@ -11,11 +11,14 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import psutil
 import psycopg
 import pytest
 
 from mediaanalysis.errors import ConfigurationError
+from mediaanalysis.sandbox import Capabilities, Limits, Sandbox
 from mediaanalysis.store import embedded
 
 USER = """
@@ -102,6 +105,51 @@ def test_interrupt_from_the_terminal_does_not_reach_it_and_data_stays(data_dir: 
     assert again.stop()
 
 
+async def test_who_reaches_the_socket_without_the_password_is_refused(data_dir: Path) -> None:
+    """As a confined child may where it is of the same user. It cannot read the file with the password."""
+    server = embedded.start(data_dir)
+    word = urlsplit(server.dsn).password
+    assert word is not None
+    try:
+        assert one(server.dsn) == "mediaanalysis"
+        for login in ("postgres", "postgres:wrong", "mediaanalysis"):
+            with pytest.raises(psycopg.OperationalError, match="password"):
+                one(server.dsn.replace(f"postgres:{word}@", f"{login}@"))
+        file = data_dir / "postgresql" / "cluster" / "password"
+        assert file.stat().st_mode & 0o777 == 0o600
+        for sandbox, seen in ((Sandbox(1), ""), (Sandbox(1, Capabilities()), word)):
+            done = await sandbox.run(["sh", "-c", f"echo began; cat {file}"], limits=Limits())
+            assert done.stdout.decode() == f"began\n{seen}"
+        assert word not in (data_dir / "postgresql" / "log").read_text()
+        assert not [process.pid for process in psutil.process_iter(["cmdline"]) if word in str(process.info)]
+    finally:
+        assert server.stop()
+
+
+def test_a_cluster_that_trusted_everybody_is_closed_at_its_next_start(data_dir: Path) -> None:
+    """Also where it was left running; and again where the file with the password was lost."""
+    process = begin(data_dir)
+    assert process.stdout is not None
+    trusting = process.stdout.readline().strip()
+    assert urlsplit(trusting).password is None
+    with psycopg.connect(trusting) as connection:
+        connection.execute("create table kept ()")
+    process.kill()
+    process.communicate()
+    assert one(trusting) == "mediaanalysis"
+    words = set()
+    for _ in range(2):
+        server = embedded.start(data_dir)
+        words.add(urlsplit(server.dsn).password)
+        with psycopg.connect(server.dsn) as connection:
+            connection.execute("table kept")
+        with pytest.raises(psycopg.OperationalError):
+            one(trusting)
+        assert server.stop()
+        (data_dir / "postgresql" / "cluster" / "password").unlink()
+    assert len(words - {None}) == 2
+
+
 def test_long_path_gets_a_short_socket(data_dir: Path) -> None:
     deep = data_dir / ("d" * 100)
     server = embedded.start(deep, durable=False)
@@ -127,7 +175,7 @@ def test_damaged_cluster_is_one_line_with_postgres_own_words(data_dir: Path) -> 
     embedded.start(data_dir, durable=False).stop()
     (data_dir / "postgresql" / "cluster" / "PG_VERSION").write_text("9\n")
     with pytest.raises(ConfigurationError) as caught:
-        embedded.start(data_dir)
+        embedded.start(data_dir, durable=False)
     assert "\n" not in caught.value.detail
     assert "log" in caught.value.detail
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import psycopg
@@ -90,7 +91,7 @@ def own_server() -> Iterator[Embedded]:
     server = embedded.start(place)
     migrate.apply(server.dsn)
     with psycopg.connect(server.dsn, autocommit=True) as connection:
-        connection.execute(f"alter role {SERVICE} login")
+        connection.execute(f"alter role {SERVICE} login password '{urlsplit(server.dsn).password}'")
     yield server
     server.stop()
     shutil.rmtree(place)

@@ -27,7 +27,7 @@ from mediaanalysis.structs.jobs import Job
 from mediaanalysis.worker import Control, Finish, Worker
 from mediaanalysis.worker.beat import GUARD_SHARE
 from mediaanalysis.worker.loop import LEASE_SECONDS
-from tests.databases import SERVICE
+from tests.databases import SERVICE, as_service
 from tests.worker.conftest import eventually
 from tests.worker.proxy import Proxy
 
@@ -83,7 +83,8 @@ async def scene(own_server: Embedded, monkeypatch: pytest.MonkeyPatch) -> AsyncI
     async with AsyncExitStack() as stack:
         proxy = await stack.enter_async_context(Proxy(own_server._server.socket_dir / embedded._SOCKET))
         settings = Settings(worker_slots=4, stop_grace_seconds=1, pool_min=2, pool_max=6)
-        dsn = f"postgresql://{SERVICE}@127.0.0.1:{proxy.port}/mediaanalysis"
+        login = as_service(own_server.dsn).partition("@")[0]
+        dsn = f"{login}@127.0.0.1:{proxy.port}/mediaanalysis"
         database = await stack.enter_async_context(await Database.open(settings, dsn))
         await prepare(own_server.dsn)
         ear = await stack.enter_async_context(await Signals.open(database))
