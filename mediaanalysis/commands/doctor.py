@@ -137,7 +137,7 @@ async def _guard(name: str, services: Services) -> Finding:
     guards, (held, fix) = services.sandbox.capabilities, GUARDS[name]
     if name not in guards.missing:
         return Finding(f"guard {name}", held)
-    instead = ", though TCP is closed (Landlock)" if name == "network" and guards.filesystem >= TCP_SINCE else ""
+    instead = ", though TCP is closed (Landlock)" if name == "network" and guards.landlock_version >= TCP_SINCE else ""
     return Finding(f"guard {name}", f"not in force{instead}", fix, warning=True)
 
 

@@ -1,8 +1,9 @@
-"""What stands between a child and this machine, as a prefix of its command line.
+"""What stands between a child and this machine: which guards there are here, and how they are put in front of it.
 
-Each guard is a small program of util-linux or coreutils that changes itself and then becomes the next one, so the
-child keeps the process id we started. The order matters: leaving the network comes first, because entering a user
-namespace would clear the parent-death signal.
+All but one are small programs of util-linux or coreutils, each of which changes itself and then becomes the next one,
+so the child keeps the process id we started. Their order matters: leaving the network comes first, because entering a
+user namespace would clear the parent-death signal. The one is Landlock (`landlock`), for files: the thread that starts
+the child puts it on itself, before the first of these programs begins.
 """
 
 from __future__ import annotations
@@ -39,16 +40,16 @@ class Limits(Struct, frozen=True, kw_only=True):
 
 
 class Capabilities(Struct, frozen=True):
-    """The guards in force here: words to put before a command, and for `filesystem` the version of Landlock.
+    """The guards in force here: words to put before a command, and for files the version of Landlock.
 
-    A guard that this machine does not permit is empty, and `missing` names it.
+    A guard that this machine does not permit is empty or 0, and `missing` names it.
     """
 
     network: tuple[str, ...] = ()
     parent_death: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
     nice: tuple[str, ...] = ()
-    filesystem: int = 0
+    landlock_version: int = 0
 
     @property
     def maps_users(self) -> bool:
@@ -57,7 +58,14 @@ class Capabilities(Struct, frozen=True):
 
     @property
     def missing(self) -> tuple[str, ...]:
-        return tuple(name for name in self.__struct_fields__ if not getattr(self, name))
+        guards = {
+            "network": self.network,
+            "parent_death": self.parent_death,
+            "limits": self.limits,
+            "nice": self.nice,
+            "filesystem": self.landlock_version,
+        }
+        return tuple(name for name, held in guards.items() if not held)
 
     def prefix(self, limits: Limits) -> list[str]:
         """The command line to put in front of a child's."""
@@ -84,7 +92,7 @@ def detect() -> Capabilities:
     for guard, forms in _CANDIDATES.items():
         outer = [word for form in found.values() for word in form]
         found[guard] = next((form for form in forms if _permitted([*outer, *form])), ())
-    return Capabilities(**found, filesystem=landlock.version())
+    return Capabilities(**found, landlock_version=landlock.version())
 
 
 def _permitted(form: Sequence[str]) -> bool:

@@ -90,8 +90,8 @@ class Sandbox:
         guards = self.capabilities
 
         def confine() -> None:
-            if guards.filesystem:
-                landlock.restrict(guards.filesystem, around(argv, reach, maps_users=guards.maps_users))
+            if guards.landlock_version:
+                landlock.restrict(guards.landlock_version, around(argv, reach, maps_users=guards.maps_users))
 
         command = [*guards.prefix(limits), *argv]
         return await launch(command, confine=confine, stdin=stdin, env=ENVIRONMENT, cwd=cwd)
