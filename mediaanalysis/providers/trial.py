@@ -38,7 +38,10 @@ class Trial(Struct, frozen=True):
 
 
 async def try_all(providers: Providers, folder: Path) -> list[Trial]:
-    """The default model of each for each operation, the local one too, all at once. Costs a fraction of a cent."""
+    """The default model of each for each operation, the local one too, all at once. Costs a fraction of a cent.
+
+    `folder` is for the sound, below the work folders of the sandbox: the local provider's child reads nowhere else.
+    """
     clip = await asyncio.to_thread(made_clip, folder / "trial.flac")
     return await asyncio.gather(*(_tried(providers, one, clip) for one in defaults(providers.vendors)))
 

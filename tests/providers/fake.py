@@ -60,13 +60,17 @@ class Fake:
 
 @asynccontextmanager
 async def opened(
-    vendor: Callable[[httpx.Request], Any], vendors: Vendors | None = None, metrics: Metrics | None = None
+    vendor: Callable[[httpx.Request], Any],
+    vendors: Vendors | None = None,
+    metrics: Metrics | None = None,
+    *,
+    work: tuple[Path, ...] = (),
 ) -> AsyncIterator[Providers]:
-    """All providers, with `vendor` behind every address."""
+    """All providers, with `vendor` behind every address. The local one reads only what lies below `work`."""
     network = httpx.MockTransport(vendor)
     setup = vendors or every_vendor()
     async with Providers.open(
-        Settings(cpu_slots=1), Sandbox(1), metrics or Metrics(), setup, network=network
+        Settings(cpu_slots=1), Sandbox(1, work=work), metrics or Metrics(), setup, network=network
     ) as providers:
         yield providers
 

@@ -28,7 +28,7 @@ def vendor(request: httpx.Request) -> httpx.Response:
 
 async def test_everybody_is_called_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mediaanalysis.providers.chain.TRIES", 1)
-    async with opened(vendor, every_vendor()) as providers:
+    async with opened(vendor, every_vendor(), work=(tmp_path,)) as providers:
         trials = {(one.provider, one.operation): one for one in await try_all(providers, tmp_path)}
     assert len(trials) == 2 + 7 + 7
     assert trials["local", "transcription"].trouble is None
@@ -43,7 +43,7 @@ async def test_everybody_is_called_once(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 async def test_only_the_local_one_is_tried_where_nobody_is_set_up(tmp_path: Path) -> None:
-    async with opened(vendor, vendors()) as providers:
+    async with opened(vendor, vendors(), work=(tmp_path,)) as providers:
         trials = await try_all(providers, tmp_path)
     assert [(one.provider, one.trouble, one.cost_usd) for one in trials] == [("local", None, 0.0)] * 2
 
