@@ -20,7 +20,7 @@ from mediaanalysis.store.pool import Database, Pool
 from mediaanalysis.web.access.keyring import Access
 from mediaanalysis.web.routes import ROUTES, application
 from tests.clips import Clips, clips
-from tests.databases import own_database
+from tests.databases import as_operator, own_database
 from tests.web.callers import caller, make_key
 
 __all__ = ["clips"]
@@ -63,7 +63,7 @@ def settings(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 @pytest_asyncio.fixture(scope="module")
 async def stage(settings: Settings, server: str, clips: Clips) -> AsyncIterator[Stage]:
     assert settings.database_url is not None
-    operator_dsn = settings.database_url.replace("mediaanalysis_service@", "postgres@")
+    operator_dsn = as_operator(settings.database_url)
     async with open_services(settings, settings.database_url) as services:
         async with await Database.open(Settings(pool_min=1, pool_max=1), operator_dsn) as operator:
             alice, mallory = [await make_key(operator.pool, name) for name in ("alice", "mallory")]
@@ -166,7 +166,7 @@ async def test_nothing_public_names_her_or_her_analysis(stage: Stage) -> None:
 
 async def test_metrics_name_no_owner(stage: Stage, settings: Settings) -> None:
     assert settings.database_url is not None
-    operator_dsn = settings.database_url.replace("mediaanalysis_service@", "postgres@")
+    operator_dsn = as_operator(settings.database_url)
     async with await Database.open(Settings(pool_min=1, pool_max=1), operator_dsn) as operator:
         key = await make_key(operator.pool, "scraper", scopes=("admin",))
     async with caller(stage.app, key) as scraper:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 from starlette.types import ASGIApp
 
 from mediaanalysis.web import connections, middleware
+from tests.security.http.asking import Ask
 from tests.web.conftest import app, serve, services, settings, signals, storage
 
 __all__ = ["app", "services", "settings", "signals", "storage"]
-
-Ask = Callable[..., Awaitable[bytes]]
 
 
 @pytest.fixture(autouse=True)

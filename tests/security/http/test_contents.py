@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
 
 import pytest
 
-Ask = Callable[..., Awaitable[bytes]]
+from tests.security.http.asking import Ask
 
 URL = b'"prompt":"p","media_url":"http://example.com/a"'
 DEEP = 100_000

@@ -6,7 +6,6 @@ import asyncio
 import os
 import resource
 import socket
-from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from typing import cast
 
@@ -17,8 +16,7 @@ from mediaanalysis.web import connections, joined
 from mediaanalysis.web.connections import Connection
 from mediaanalysis.web.crowd import OTHER_DESCRIPTORS, capacity
 from mediaanalysis.web.server import Server
-
-Ask = Callable[..., Awaitable[bytes]]
+from tests.security.http.asking import Ask
 
 GET = b"GET /health HTTP/1.1\r\nHost: localhost\r\n"
 LAST = GET + b"Connection: close\r\n\r\n"

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import gzip
 import re
-from collections.abc import Awaitable, Callable
 
 import pytest
 
-Ask = Callable[..., Awaitable[bytes]]
+from tests.security.http.asking import Ask
 
 POST = b"POST /api/media/analyze HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 GET = b"GET /health HTTP/1.1\r\nHost: localhost\r\n"
