@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import getpass
 import hashlib
 import os
@@ -81,6 +80,8 @@ def _describe_create(create: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
+    if sys.stdout is None:  # it was closed
+        raise ConfigurationError("there is no standard output to write to")
     with database_url(settings) as dsn:
         migrate.require(dsn)
         action = ACTIONS[arguments.action]
@@ -186,8 +187,6 @@ async def _make(db: Db, name: str, owner: UUID, allowed: Grants) -> None:
 
 def _show(text: str, about: str) -> None:
     """The key goes to stdout alone, so that a script can take it. Raises OSError unless it went out."""
-    if sys.stdout is None:
-        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
     print(about, file=sys.stderr, flush=True)
     try:
         print(text, flush=True)

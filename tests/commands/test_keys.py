@@ -5,7 +5,6 @@ import re
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import msgspec
 import psycopg
@@ -166,16 +165,26 @@ def test_the_first_key_says_what_changes(keys: Run) -> None:
     assert "every caller" not in keys("create", "second").stderr
 
 
-def test_a_key_that_nobody_saw_is_not_valid(environment: dict[str, str], keys: Run, operator_dsn: str) -> None:
+def create_into(output: str, environment: dict[str, str], dsn: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "mediaanalysis", "keys", "create", "ci"]
-    variables = {**environment, "DATABASE_URL": operator_dsn}
-    with Path("/dev/full").open("w") as full:
-        done = subprocess.run(command, env=variables, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    shell = ["sh", "-c", f'exec "$@" >{output}', "sh", *command]
+    variables = {**environment, "DATABASE_URL": dsn}
+    return subprocess.run(shell, env=variables, stderr=subprocess.PIPE, text=True, check=False)
+
+
+def test_a_key_that_nobody_saw_is_not_valid(environment: dict[str, str], keys: Run, operator_dsn: str) -> None:
+    done = create_into("/dev/full", environment, operator_dsn)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("mediaanalysis: the key could not be shown (No space left")
     assert "Exception" not in done.stderr
     assert rows(operator_dsn, "revoked_at is not null") == [(True,)]
     assert keys("create", "ci").returncode == 0
+
+
+def test_no_key_is_made_that_nobody_can_see(environment: dict[str, str], operator_dsn: str) -> None:
+    done = create_into("&-", environment, operator_dsn)
+    assert (done.returncode, done.stderr) == (1, "mediaanalysis: there is no standard output to write to\n")
+    assert rows(operator_dsn, "id") == []
 
 
 @pytest.mark.parametrize("action", ["create", "list", "revoke", "rotate"])
