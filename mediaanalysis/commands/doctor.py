@@ -15,6 +15,7 @@ from rich.table import Table
 
 from mediaanalysis import migrate
 from mediaanalysis.app import database_url, open_services
+from mediaanalysis.commands import named_keys
 from mediaanalysis.errors import ConfigurationError, MediaAnalysisError, StoreError
 from mediaanalysis.media import ffmpeg
 from mediaanalysis.providers import credentials
@@ -24,9 +25,10 @@ from mediaanalysis.sandbox.landlock import TCP_SINCE
 from mediaanalysis.services import Services
 from mediaanalysis.settings import Settings, read, variables
 from mediaanalysis.storage.disk import DiskState
-from mediaanalysis.store import operations
+from mediaanalysis.store import api_keys, operations
+from mediaanalysis.store.api_keys import ApiKey
 
-HELP = "Check database, ffmpeg, storage, disk, guards and providers; list the settings."
+HELP = "Check database, callers, ffmpeg, storage, disk, guards and providers; list the settings."
 
 OLDEST_POSTGRES = 140_000
 GUARDS = {
@@ -124,6 +126,27 @@ async def _audit(services: Services) -> Finding:
     return Finding("audit", f"log kept, but {role.name} can alter it", fix, warning=True)
 
 
+async def _callers(services: Services) -> Finding:
+    return _who_calls(await api_keys.list_all(services.database.pool), services.settings)
+
+
+def _who_calls(keys: list[ApiKey], settings: Settings) -> Finding:
+    """`keys`: all there ever were, latest first."""
+    valid, ending = [key for key in keys if named_keys.is_valid(key)], named_keys.ending_soon(keys)
+    if not keys and settings.allow_without_keys:
+        fix = "`mediaanalysis keys create NAME`"
+        return Finding("callers", "no key: whoever reaches the service (ALLOW_WITHOUT_KEYS)", fix, warning=True)
+    if not keys:
+        return Finding("callers", "no key: only this machine")
+    if not valid:
+        return Finding("callers", "nobody: no key is valid", "`mediaanalysis keys create NAME`", warning=True)
+    found = f"{len(valid)} valid key{'s' if len(valid) > 1 else ''}"
+    if ending is None:
+        return Finding("callers", found)
+    fix = f"`mediaanalysis keys rotate {ending.prefix}`"
+    return Finding("callers", f"{found}; {ending.name} only {named_keys.until(ending.expires_at)}", fix, warning=True)
+
+
 async def _ffmpeg(services: Services) -> Finding:
     ffmpeg.require()
     tools = await ffmpeg.inspect(services.sandbox)
@@ -162,6 +185,7 @@ async def _providers(services: Services) -> Finding:
 CHECKS: dict[str, Callable[[Services], Awaitable[Finding]]] = {
     "database": _database,
     "audit": _audit,
+    "callers": _callers,
     "ffmpeg": _ffmpeg,
     **{f"guard {name}": partial(_guard, name) for name in GUARDS},
     "storage": _storage,

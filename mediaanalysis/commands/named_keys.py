@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from mediaanalysis.errors import ConfigurationError
@@ -13,6 +13,7 @@ PREFIX = "ma_"
 PREFIX_CHARACTERS = 10
 LOCAL_NAME = "local"
 NAME_CHARACTERS = 100
+SOON = timedelta(days=14)
 
 
 def check_name(text: str) -> str:
@@ -45,6 +46,14 @@ def find(keys: Sequence[ApiKey], text: str) -> ApiKey:
 def others(keys: Sequence[ApiKey], key: ApiKey) -> list[ApiKey]:
     """The valid keys of the same name, latest first: after a rotation both have it for a while."""
     return [other for other in keys if other.name == key.name and other.id != key.id and is_valid(other)]
+
+
+def ending_soon(keys: Sequence[ApiKey]) -> ApiKey | None:
+    """The valid key that ends first, if soon. One that was rotated is meant to end. `keys` are the latest first."""
+    newest = {key.name: key for key in reversed(keys) if is_valid(key)}
+    ends = [(key.expires_at, key.id, key) for key in newest.values() if key.expires_at]
+    until_soon = [each for each in ends if each[0] < datetime.now(UTC) + SOON]
+    return min(until_soon)[2] if until_soon else None
 
 
 def is_valid(key: ApiKey) -> bool:

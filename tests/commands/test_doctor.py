@@ -1,9 +1,15 @@
-"""What the doctor says of providers, and of the database's role."""
+"""What the doctor says of providers, of callers, and of the database's role."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
 import pytest
 
+from mediaanalysis import settings
+from mediaanalysis.commands import doctor
+from mediaanalysis.store.api_keys import ApiKey
 from tests.commands.conftest import Run
 from tests.databases import SERVICE, own_database
 
@@ -32,3 +38,41 @@ def test_tells_whether_the_audit_log_is_safe_from_the_service(run: Run, server: 
     [line] = [line for line in seen.stdout.splitlines() if " audit " in line]
     assert said in line
     assert ("warn" in line) == (user != SERVICE)
+    assert "no key: only this machine" in seen.stdout
+
+
+NOW = datetime.now(UTC)
+
+
+def key(name: str, days: float | None) -> ApiKey:
+    return ApiKey(
+        id=uuid4(),
+        name=name,
+        owner_id=uuid4(),
+        key_hash="",
+        prefix=f"ma_{name}",
+        created_at=NOW,
+        last_used_at=None,
+        revoked_at=None,
+        expires_at=None if days is None else NOW + timedelta(days=days),
+    )
+
+
+@pytest.mark.parametrize(
+    ("keys", "variables", "said", "fix"),
+    [
+        ([], {}, "only this machine", None),
+        ([], {"ALLOW_WITHOUT_KEYS": "true"}, "whoever reaches", "keys create"),
+        ([key("ci", None), key("web", 90), key("old", -1)], {}, "2 valid keys", None),
+        ([key("old", -1)], {}, "nobody", "keys create"),
+        ([key("ci", 13), key("web", 12)], {}, "2 valid keys; web only until", "keys rotate ma_web"),
+        ([key("ci", 90), key("ci", 1)], {}, "2 valid keys", None),
+    ],
+)
+def test_tells_who_may_call_and_whose_key_ends(
+    keys: list[ApiKey], variables: dict[str, str], said: str, fix: str | None
+) -> None:
+    found = doctor._who_calls(keys, settings.load(variables))
+    assert said in found.found
+    assert fix in (found.fix or "") if fix else found.fix is None
+    assert found.warning == bool(fix)
