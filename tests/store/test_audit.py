@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from mediaanalysis.errors import StoreError
 from mediaanalysis.store import analyses, api_keys, audit, files, jobs
-from mediaanalysis.store.analyses import Author
+from mediaanalysis.store.analyses import Author, Outcome, Unwanted
 from mediaanalysis.store.api_keys import Grants, NewKey
 from mediaanalysis.store.audit import Change
 from mediaanalysis.store.pool import Connection, Database, Pool
@@ -118,6 +118,27 @@ async def test_what_a_client_changes_is_the_client_s(db: Pool, operator: Pool, c
     await change(db, analysis_id, OWNER, author=ANN)
     seen = await last(operator, analysis_id)
     assert (seen.performed_by, seen.ip_address) == (ANN.actor, ANN.address)
+
+
+async def test_of_deletions_that_come_together_each_is_signed_by_who_asked(db: Pool, operator: Pool) -> None:
+    """Not by one who asked for another's besides: a stranger must not stand in for the owner, nor the reverse."""
+    first, second, third = [await accepted(db) for _ in range(3)]
+    stranger = Author("key:mallory", "192.0.2.66")
+    wanted = [
+        Unwanted(first, uuid4(), stranger),
+        Unwanted(first, OWNER, ANN),
+        Unwanted(second, OWNER, Author("key:bob", "192.0.2.2")),
+        Unwanted(second, uuid4(), stranger),
+        Unwanted(third, OWNER),
+    ]
+    outcomes = await analyses.delete(db, wanted)
+    assert outcomes == [None, Outcome.DELETED, Outcome.DELETED, None, Outcome.DELETED]
+    seen = [await last(operator, each) for each in (first, second, third)]
+    assert [(change.performed_by, change.ip_address) for change in seen] == [
+        (ANN.actor, ANN.address),
+        ("key:bob", "192.0.2.2"),
+        ("mediaanalysis", None),
+    ]
 
 
 async def test_a_running_analysis_is_cancelled_by_who_asked_though_the_worker_writes_it(
