@@ -11,8 +11,8 @@ from ipaddress import ip_address
 
 from msgspec import Struct
 
-from mediaanalysis.web.access.clients import addresses_told, canonical
 from mediaanalysis.web.access.origins import ANY
+from mediaanalysis.web.access.proxies import addresses_told, canonical
 
 READS = ("GET", "HEAD")
 """What a link on any page may ask for: it changes nothing, and the page cannot read the answer."""

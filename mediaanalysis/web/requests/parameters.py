@@ -13,7 +13,7 @@ from starlette.requests import Request
 from mediaanalysis.errors import RequestError
 from mediaanalysis.store.analyses import Author
 from mediaanalysis.structs.principals import Principal
-from mediaanalysis.web.access.clients import canonical
+from mediaanalysis.web.access.proxies import canonical
 from mediaanalysis.web.requests.bodies import pointer_to
 
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*(\d{1,6})(?:$|[,;\s])", re.IGNORECASE)

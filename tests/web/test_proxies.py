@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mediaanalysis.errors import ConfigurationError
-from mediaanalysis.web.access.clients import HOPS_MAX, client_address, networks
+from mediaanalysis.web.access.proxies import HOPS_MAX, client_address, networks
 
 TRUSTED = networks(["10.0.0.0/8", "fd00::/8", "::ffff:10.9.9.9", "127.0.0.1"])
 PEER = "10.0.0.1"
