@@ -27,9 +27,9 @@ from mediaanalysis.store import analyses as store
 from mediaanalysis.store.batch import Batch
 from mediaanalysis.store.signals import CHANGED
 from mediaanalysis.web.access.authentication import Authentication
+from mediaanalysis.web.access.cors import allowed, opened
 from mediaanalysis.web.access.keyring import Access, Keyring
 from mediaanalysis.web.access.meter import Meter
-from mediaanalysis.web.access.origins import allowed, opened
 from mediaanalysis.web.access.proxies import heeding, networks
 from mediaanalysis.web.access.turns import Turns
 from mediaanalysis.web.access.visitors import Visitors

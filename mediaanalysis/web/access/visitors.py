@@ -11,7 +11,7 @@ from ipaddress import ip_address
 
 from msgspec import Struct
 
-from mediaanalysis.web.access.origins import ANY
+from mediaanalysis.web.access.cors import ANY
 from mediaanalysis.web.access.proxies import addresses_told, canonical
 
 READS = ("GET", "HEAD")

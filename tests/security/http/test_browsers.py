@@ -12,8 +12,8 @@ import pytest
 from mediaanalysis.errors import ConfigurationError
 from mediaanalysis.services import Services
 from mediaanalysis.store.pool import Pool
+from mediaanalysis.web.access.cors import allowed
 from mediaanalysis.web.access.keyring import Access
-from mediaanalysis.web.access.origins import allowed
 from mediaanalysis.web.access.visitors import Visitors, name_of
 from mediaanalysis.web.routes import application
 
