@@ -11,7 +11,6 @@ from tempfile import gettempdir
 import docx
 import pytest
 import pytest_asyncio
-from pdf_bytes import encrypted, pdf
 from PIL import Image, ImageDraw
 
 from mediaanalysis.errors import MediaError, ResourceError
@@ -24,6 +23,7 @@ from mediaanalysis.media.limits import MediaLimits
 from mediaanalysis.sandbox import Resident, Sandbox
 from mediaanalysis.structs.media import Identity
 from mediaanalysis.structs.requests import MediaType
+from tests.media.pdf_bytes import encrypted, pdf
 from tests.security.media.papers import endless_pdf
 
 LIMITS = MediaLimits(max_seconds=60, max_pixels=10**8, max_pages=500, max_characters=10_000)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -152,10 +153,9 @@ class Clock:
 
 async def test_unknown_keys_cause_one_read_in_a_second(services: Services, operator: Pool) -> None:
     clock = Clock()
-    keyring = Keyring(services, Access.KEYS, clock=clock)
+    keyring = Keyring(replace(services, signals=cast("Any", Ear())), Access.KEYS, clock=clock)
     await keyring.refresh()
-    key = await make_key(operator)
-    keyring._is_outdated = False  # the word of the database was lost
+    key = await make_key(operator)  # of which nothing is heard
     assert await keyring.find(key.text) is None
     clock.now += 1.5
     assert (await keyring.find(key.text)) is not None
@@ -177,10 +177,9 @@ async def test_known_keys_work_while_the_database_is_away(
     services: Services, key: Key, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock()
-    keyring = Keyring(services, Access.KEYS, clock=clock)
+    keyring = Keyring(replace(services, signals=cast("Any", Ear())), Access.KEYS, clock=clock)
     await keyring.refresh()
     monkeypatch.setattr(keyring, "_db", Away())
-    keyring._is_outdated = False  # that the key was made may have been said after it was read
     clock.now += 61
     await keyring.refresh()
     assert await keyring.find(key.text)
@@ -192,6 +191,38 @@ class Away:
 
     async def fetch(self, *_: object) -> Any:
         raise StoreError("away")
+
+
+class Ear:
+    """Signals that say nothing, over a connection that can be another one."""
+
+    alive = True
+
+    def __init__(self) -> None:
+        self.connection = object()
+
+    def subscribe(self, _channel: str, _listener: object) -> None:
+        """There will be nothing to hear."""
+
+
+async def test_what_was_missed_between_two_connections_is_read(
+    services: Services, key: Key, operator: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, ear = Clock(), Ear()
+    keyring = Keyring(replace(services, signals=cast("Any", ear)), Access.KEYS, clock=clock)
+    await keyring.refresh()
+    await api_keys.revoke(operator, key.id)
+    clock.now += 1.1
+    await keyring.refresh()
+    assert await keyring.find(key.text), "nothing was heard"
+    ear.connection = object()
+    with monkeypatch.context() as patched:
+        patched.setattr(keyring, "_db", Away())
+        await keyring.refresh()
+    assert await keyring.find(key.text), "and nothing could be read"
+    clock.now += 1.1
+    await keyring.refresh()
+    assert await keyring.find(key.text) is None
 
 
 async def test_keys_that_changed_unread_let_nobody_in(
