@@ -27,12 +27,12 @@ from mediaanalysis.store import analyses as store
 from mediaanalysis.store.batch import Batch
 from mediaanalysis.store.signals import CHANGED
 from mediaanalysis.web.access.authentication import Authentication
+from mediaanalysis.web.access.browsers import Visitors
 from mediaanalysis.web.access.cors import allowed, opened
 from mediaanalysis.web.access.keyring import Access, Keyring
 from mediaanalysis.web.access.meter import Meter
 from mediaanalysis.web.access.proxies import heeding, networks
 from mediaanalysis.web.access.turns import Turns
-from mediaanalysis.web.access.visitors import Visitors
 from mediaanalysis.web.description import docs, pages
 from mediaanalysis.web.edge import Crew, Edge
 from mediaanalysis.web.handlers import analyses, estimates, files, history, links, operations, polls

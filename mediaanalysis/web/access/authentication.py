@@ -13,9 +13,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from mediaanalysis.errors import RequestError
 from mediaanalysis.structs.principals import ADMIN, POLL, READ, SUBMIT, WRITE, Principal
 from mediaanalysis.web.access import links
+from mediaanalysis.web.access.browsers import Visitors
 from mediaanalysis.web.access.keyring import Access, Keyring
 from mediaanalysis.web.access.meter import Meter
-from mediaanalysis.web.access.visitors import Visitors
 from mediaanalysis.web.problems import Refusal
 
 PUBLIC = frozenset({"/", "/docs", "/openapi.json", "/health", "/health/ready"})

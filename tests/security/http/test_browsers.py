@@ -12,9 +12,9 @@ import pytest
 from mediaanalysis.errors import ConfigurationError
 from mediaanalysis.services import Services
 from mediaanalysis.store.pool import Pool
+from mediaanalysis.web.access.browsers import Visitors, name_of
 from mediaanalysis.web.access.cors import allowed
 from mediaanalysis.web.access.keyring import Access
-from mediaanalysis.web.access.visitors import Visitors, name_of
 from mediaanalysis.web.routes import application
 
 HISTORY = "/api/media/history"
