@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from mediaanalysis.services import Services
     from mediaanalysis.store.analyses import Accepted, NewAnalysis, Outcome, Status, Unwanted
     from mediaanalysis.store.batch import Batch
+    from mediaanalysis.web.access.concurrency import Concurrency
     from mediaanalysis.web.access.keyring import Keyring
     from mediaanalysis.web.access.meter import Meter
-    from mediaanalysis.web.access.turns import Turns
     from mediaanalysis.web.responses.cache import Cache
     from mediaanalysis.web.responses.changes import Changes
     from mediaanalysis.web.responses.outlook import Outlook
@@ -39,5 +39,5 @@ class Edge:
     outlook: Outlook
     keyring: Keyring
     meter: Meter
-    estimates: Turns
+    estimates: Concurrency
     crew: Crew | None

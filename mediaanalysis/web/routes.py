@@ -28,11 +28,11 @@ from mediaanalysis.store.batch import Batch
 from mediaanalysis.store.signals import CHANGED
 from mediaanalysis.web.access.authentication import Authentication
 from mediaanalysis.web.access.browsers import Visitors
+from mediaanalysis.web.access.concurrency import Concurrency
 from mediaanalysis.web.access.cors import allowed, opened
 from mediaanalysis.web.access.keyring import Access, Keyring
 from mediaanalysis.web.access.meter import Meter
 from mediaanalysis.web.access.proxies import heeding, networks
-from mediaanalysis.web.access.turns import Turns
 from mediaanalysis.web.description import docs, pages
 from mediaanalysis.web.edge import Crew, Edge
 from mediaanalysis.web.handlers import analyses, estimates, files, history, links, operations, polls
@@ -120,7 +120,7 @@ def _edge(services: Services, access: Access, crew: Crew | None) -> Edge:
     acceptance, statuses = Batch(partial(store.accept, pool)), Batch(partial(store.read_statuses, pool))
     removal = Batch(partial(store.delete, pool))
     keyring, meter = Keyring(services, access), Meter(pool)
-    estimates = Turns(max(2, services.settings.cpu_slots))
+    estimates = Concurrency(max(2, services.settings.cpu_slots))
     return Edge(
         services, acceptance, statuses, removal, cache, changes, Outlook(services), keyring, meter, estimates, crew
     )

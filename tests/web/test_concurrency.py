@@ -11,17 +11,17 @@ import pytest
 from mediaanalysis.errors import StoreError
 from mediaanalysis.media.download import Downloader
 from mediaanalysis.services import Services
-from mediaanalysis.web.access import turns
+from mediaanalysis.web.access import concurrency
+from mediaanalysis.web.access.concurrency import Concurrency
 from mediaanalysis.web.access.keyring import Access
-from mediaanalysis.web.access.turns import Turns
 from mediaanalysis.web.routes import application
 
 ONE, OTHER, THIRD = uuid4(), uuid4(), uuid4()
 
 
 async def test_an_owner_leaves_turns_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns, "WAIT_SECONDS", 0)
-    few = Turns(2)
+    monkeypatch.setattr(concurrency, "WAIT_SECONDS", 0)
+    few = Concurrency(2)
     with few.taken(ONE):
         with pytest.raises(StoreError) as refused:
             await few.wait(ONE)
@@ -35,7 +35,7 @@ async def test_an_owner_leaves_turns_to_others(monkeypatch: pytest.MonkeyPatch) 
 
 
 async def test_who_waits_is_next() -> None:
-    few = Turns(2)
+    few = Concurrency(2)
     with few.taken(ONE):
         waiting = asyncio.create_task(few.wait(ONE))
         await asyncio.sleep(0)
@@ -45,7 +45,7 @@ async def test_who_waits_is_next() -> None:
 
 async def test_estimates_fetch_few_at_once(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     """While one of an owner's hangs at a server that does not answer, the next is put off."""
-    monkeypatch.setattr(turns, "WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(concurrency, "WAIT_SECONDS", 0.05)
     settings = msgspec.structs.replace(services.settings, cpu_slots=2, fetch_allow=("127.0.0.1",))
     app = application(replace(services, settings=settings, downloader=Downloader(settings)), Access.LOCAL)
     asked = asyncio.Event()

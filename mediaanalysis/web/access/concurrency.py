@@ -13,7 +13,7 @@ from mediaanalysis.errors import StoreError
 WAIT_SECONDS = 5.0
 
 
-class Turns:
+class Concurrency:
     """`at_once` for all; an owner gets half of them, and at least one."""
 
     def __init__(self, at_once: int) -> None:
