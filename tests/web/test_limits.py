@@ -179,7 +179,6 @@ async def test_a_full_queue_takes_no_more(services: Services) -> None:
     settings = msgspec.structs.replace(services.settings, queue_max_jobs=3)
     async with caller(application(replace(services, settings=settings), Access.LOCAL), None) as client:
         assert [(await client.post(SUBMIT, json=body())).status_code for _ in range(2)] == [202, 202]
-        await services.database.pool.execute("update processing_jobs set priority = priority")
         other = application(replace(services, settings=settings), Access.LOCAL)
         async with caller(other, None) as full:
             found = [await full.post(SUBMIT, json=body()) for _ in range(2)]
