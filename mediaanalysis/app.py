@@ -33,7 +33,7 @@ from mediaanalysis.store.pool import Database, Db
 from mediaanalysis.store.signals import Signals
 from mediaanalysis.structs.jobs import Job
 from mediaanalysis.web.access.keyring import Access
-from mediaanalysis.web.crowd import capacity
+from mediaanalysis.web.connection_limit import capacity
 from mediaanalysis.web.routes import application
 from mediaanalysis.web.server import Server
 from mediaanalysis.worker import Handler, Worker

@@ -18,7 +18,7 @@ import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mediaanalysis.errors import CODES, RequestError
-from mediaanalysis.web.crowd import Crowd
+from mediaanalysis.web.connection_limit import Crowd
 from mediaanalysis.web.joined import Joined
 from mediaanalysis.web.problems import problem
 

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
+from mediaanalysis.web.connection_limit import Crowd
 from mediaanalysis.web.connections import Connection
-from mediaanalysis.web.crowd import Crowd
 
 KEEP_ALIVE_SECONDS = 30
 STOP_SECONDS = 5

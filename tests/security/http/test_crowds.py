@@ -13,8 +13,8 @@ import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mediaanalysis.web import connections, joined
+from mediaanalysis.web.connection_limit import OTHER_DESCRIPTORS, capacity
 from mediaanalysis.web.connections import Connection
-from mediaanalysis.web.crowd import OTHER_DESCRIPTORS, capacity
 from mediaanalysis.web.server import Server
 from tests.security.http.asking import Ask
 
