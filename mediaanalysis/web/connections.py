@@ -18,8 +18,8 @@ import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mediaanalysis.errors import CODES, RequestError
+from mediaanalysis.web.coalescing import Joined
 from mediaanalysis.web.connection_limit import Crowd
-from mediaanalysis.web.joined import Joined
 from mediaanalysis.web.problems import problem
 
 HEAD_MAX_BYTES = 32_768

@@ -12,7 +12,7 @@ from typing import cast
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from mediaanalysis.web import connections, joined
+from mediaanalysis.web import coalescing, connections
 from mediaanalysis.web.connection_limit import OTHER_DESCRIPTORS, capacity
 from mediaanalysis.web.connections import Connection
 from mediaanalysis.web.server import Server
@@ -127,7 +127,7 @@ async def test_when_all_are_served_the_next_is_told_so() -> None:
 
 async def test_who_never_reads_holds_nothing_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer that nobody takes: the end of the request is that of the connection too."""
-    monkeypatch.setattr(joined, "CLOSE_SECONDS", 0.1)
+    monkeypatch.setattr(coalescing, "CLOSE_SECONDS", 0.1)
     async with asyncio.timeout(10), Place(Held(), 10) as place:
         client = socket.create_connection(place.address)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

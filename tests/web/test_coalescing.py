@@ -7,8 +7,8 @@ from typing import cast
 
 import pytest
 
-from mediaanalysis.web import joined as joined_answers
-from mediaanalysis.web.joined import JOINED_MAX_BYTES, Joined
+from mediaanalysis.web import coalescing
+from mediaanalysis.web.coalescing import JOINED_MAX_BYTES, Joined
 
 
 class Wire:
@@ -74,7 +74,7 @@ async def test_much_does_not_wait() -> None:
 
 
 async def test_who_never_reads_does_not_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(joined_answers, "CLOSE_SECONDS", 0)
+    monkeypatch.setattr(coalescing, "CLOSE_SECONDS", 0)
     wire = Wire()
     wire.unread_bytes = 1
     joined(wire).close()
