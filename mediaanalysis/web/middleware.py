@@ -1,10 +1,7 @@
-"""What every request passes through, as plain ASGI: identity, security headers, error answers, log, metrics, time.
-
-    Gate           request and correlation id, headers, errors to problems, access log, metrics
-      └ Deadline   a request that makes no progress ends
+"""What every request passes through, as plain ASGI: identity, security headers, error answers, log, metrics.
 
 `Gate` leaves in `scope["state"]`: `request_id` (of this request alone), `correlation_id` (UUID, the client's or a new
-one) and `headers` (a list: what others add to it stands in the answer).
+one) and `headers` (a list: what others add to it stands in the answer). The order of all layers stands in `web.routes`.
 """
 
 from __future__ import annotations
@@ -15,52 +12,24 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Mapping
 from contextlib import suppress
-from uuid import UUID, uuid4
 
 from prometheus_client import Histogram
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mediaanalysis import log
-from mediaanalysis.errors import CODES, MediaAnalysisError, RequestError, StoreError
+from mediaanalysis.errors import CODES, MediaAnalysisError
 from mediaanalysis.metrics import Metrics
 from mediaanalysis.web import problems
+from mediaanalysis.web.correlation import correlation, trace_parent
 
 CLIENT_GONE = 499
-STEP_SECONDS = 60.0
-BODY_GRACE_SECONDS = 30.0
 LINGER_SECONDS = 5.0
 LINGER_BYTES = 16 * 1024 * 1024
 SECURITY_HEADERS = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer")]
 METHODS = frozenset({"GET", "HEAD", "POST", "DELETE", "OPTIONS", "PUT", "PATCH"})
 QUIET_ROUTES = frozenset({"/health", "/health/ready", "/metrics", "/api/media/status/{analysis_id}"})
-
-
-def correlation(headers: Mapping[bytes, bytes]) -> UUID:
-    """`X-Correlation-ID` if it is a UUID, else the trace id of a well-formed `traceparent`, else a new one."""
-    given = _uuid(headers.get(b"x-correlation-id", b""))
-    if given is None and (trace := trace_parent(headers)):
-        given = UUID(trace[3:35].decode())
-    return given or uuid4()
-
-
-def trace_parent(headers: Mapping[bytes, bytes]) -> bytes | None:
-    """The `traceparent` header (W3C: version-trace-parent-flags in lower-case hex, no zero ids), if well-formed."""
-    given = headers.get(b"traceparent", b"")
-    parts = given.split(b"-")
-    if [len(part) for part in parts] != [2, 32, 16, 2] or parts[0] == b"ff":
-        return None
-    is_hex = not given.replace(b"-", b"").strip(b"0123456789abcdef")
-    return given if is_hex and parts[1].strip(b"0") and parts[2].strip(b"0") else None
-
-
-def _uuid(text: bytes) -> UUID | None:
-    try:
-        return UUID(text.decode("ascii")) if len(text) in (32, 36) else None
-    except ValueError:
-        return None
 
 
 _KEY = re.compile(r"ma_[A-Za-z0-9_-]{20,}")
@@ -116,7 +85,8 @@ class Exchange:
 
 
 class Gate:
-    """The outermost layer. Nothing escapes it but a failure after the answer began: then the connection must break."""
+    """The first layer of our own; only those that settings ask for, CORS and proxies, lie around it. Nothing escapes it
+    but a failure after the answer began: then the connection must break."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
@@ -200,75 +170,3 @@ async def _linger(exchange: Exchange) -> None:
             while exchange.body_unread and taken < LINGER_BYTES:
                 message = await exchange.receive()
                 taken += len(message.get("body", b""))
-
-
-class Deadline:
-    """Ends a request that makes no progress. A body must come in `BODY_GRACE_SECONDS` plus its size at the minimum
-    speed; every other step (the handler's work, one chunk taken by a slow reader) has `STEP_SECONDS`."""
-
-    def __init__(self, app: ASGIApp, min_bytes_per_second: int) -> None:
-        self._app = app
-        self._min_bytes_per_second = min_bytes_per_second
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        progress = Progress(receive, send, self._min_bytes_per_second)
-        try:
-            with log.bound(correlation_id=str(scope["state"]["correlation_id"])):
-                await self._app(scope, progress.receive, progress.send)
-        except asyncio.CancelledError:
-            if not progress.is_over:
-                raise
-            progress.uncancel()
-            if progress.is_reading:
-                raise RequestError("The body came too slowly.", code="request_timeout") from None
-            raise StoreError("The request took too long here.", code="timeout") from None
-        finally:
-            progress.stop()
-
-
-class Progress:
-    """Moves the limit on with every message, and cancels the task when it is reached. One timer for a request: it
-    looks at the limit when it fires, and sleeps again if that has moved; `asyncio.timeout` would pay for each move."""
-
-    def __init__(self, receive: Receive, send: Send, min_bytes_per_second: int) -> None:
-        self._receive = receive
-        self._send = send
-        self._seconds_per_byte = 1 / min_bytes_per_second
-        self._loop = asyncio.get_running_loop()
-        self._task = asyncio.current_task(self._loop)
-        now = self._loop.time()
-        self._body_until = now + BODY_GRACE_SECONDS
-        self.until = now + STEP_SECONDS
-        self._timer = self._loop.call_at(min(self.until, self._body_until), self._look)
-        self._is_complete = False
-        self.is_reading = False
-        self.is_over = False
-
-    async def receive(self) -> Message:
-        if self._is_complete:
-            return await self._receive()
-        self.is_reading, self.until = True, self._body_until
-        message = await self._receive()
-        self._body_until += len(message.get("body", b"")) * self._seconds_per_byte
-        self._is_complete = not message.get("more_body", False)
-        self.is_reading, self.until = False, self._loop.time() + STEP_SECONDS
-        return message
-
-    async def send(self, message: Message) -> None:
-        self.until = self._loop.time() + STEP_SECONDS
-        await self._send(message)
-
-    def stop(self) -> None:
-        self._timer.cancel()
-
-    def uncancel(self) -> None:
-        """The cancellation was ours and ends here."""
-        if self._task is not None:
-            self._task.uncancel()
-
-    def _look(self) -> None:
-        if self._loop.time() < self.until:
-            self._timer = self._loop.call_at(min(self.until, self._loop.time() + BODY_GRACE_SECONDS), self._look)
-        elif self._task is not None:
-            self.is_over = True
-            self._task.cancel()

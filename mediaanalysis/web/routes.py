@@ -3,11 +3,12 @@
 Gate               ids, headers, problems, log, metrics                 middleware
   Authentication     keys, signed links, scopes, rates, visitors        access
     StatusFromCache    the busiest call, answered before anything else  polls
-      Deadline           nothing waits for ever                         middleware
+      Deadline           nothing waits for ever                         deadline
         Router             the table below
           Resource           method to handler; HEAD, OPTIONS, 405
 
-Where settings ask for it, two layers lie around them: CORS headers, and the client's address from trusted proxies.
+Where settings ask for them, two layers lie around these: outermost CORS headers (`access.cors`), so that pages may read
+every answer, then the client's address from trusted proxies (`access.proxies`).
 """
 
 from __future__ import annotations
@@ -33,10 +34,11 @@ from mediaanalysis.web.access.cors import allowed, opened
 from mediaanalysis.web.access.keyring import Access, Keyring
 from mediaanalysis.web.access.meter import Meter
 from mediaanalysis.web.access.proxies import heeding, networks
+from mediaanalysis.web.deadline import Deadline
 from mediaanalysis.web.description import docs, pages
 from mediaanalysis.web.edge import Crew, Edge
 from mediaanalysis.web.handlers import analyses, estimates, files, history, links, operations, polls
-from mediaanalysis.web.middleware import Deadline, Gate
+from mediaanalysis.web.middleware import Gate
 from mediaanalysis.web.problems import Refusal
 from mediaanalysis.web.responses.cache import Cache
 from mediaanalysis.web.responses.changes import Changes

@@ -11,8 +11,9 @@ from structlog.testing import capture_logs
 
 from mediaanalysis.errors import RequestError, StoreError
 from mediaanalysis.metrics import Metrics
-from mediaanalysis.web import middleware
-from mediaanalysis.web.middleware import Deadline, Gate
+from mediaanalysis.web import deadline, middleware
+from mediaanalysis.web.deadline import Deadline, Progress
+from mediaanalysis.web.middleware import Gate
 
 GIVEN = "4bf92f35-77b3-4da6-a3ce-929d0e0e4736"
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -131,8 +132,8 @@ async def trickle(messages: list[Message]) -> Message:
 async def test_a_request_without_progress_ends(
     reads_body: bool, status: int, code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(middleware, "STEP_SECONDS", 0.02)
-    monkeypatch.setattr(middleware, "BODY_GRACE_SECONDS", 0.02)
+    monkeypatch.setattr(deadline, "STEP_SECONDS", 0.02)
+    monkeypatch.setattr(deadline, "BODY_GRACE_SECONDS", 0.02)
     monkeypatch.setattr(middleware, "LINGER_SECONDS", 0.02)
     sent: list[Message] = []
 
@@ -160,12 +161,12 @@ async def test_every_message_moves_the_limit_on() -> None:
     async def send(_message: Message) -> None:
         pass
 
-    progress = middleware.Progress(receive, send, min_bytes_per_second=1024)
+    progress = Progress(receive, send, min_bytes_per_second=1024)
     for move in (progress.receive, progress.receive, lambda: progress.send({"type": "http.response.start"})):
         before = progress.until
         await move()
         assert progress.until > before
-    assert progress._body_until - asyncio.get_running_loop().time() > middleware.BODY_GRACE_SECONDS + 19
+    assert progress._body_until - asyncio.get_running_loop().time() > deadline.BODY_GRACE_SECONDS + 19
     progress.stop()
 
 

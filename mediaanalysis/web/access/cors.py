@@ -35,7 +35,8 @@ def allowed(texts: Collection[str]) -> frozenset[str]:
 
 
 def opened(app: ASGIApp, origins: Collection[str]) -> ASGIApp:
-    """The application, for pages of these origins too. It is the outermost layer: pages may read refusals as well."""
+    """The application, for pages of these origins too. The outermost layer of all, around `Gate`: pages may
+    read refusals as well."""
     if not origins:
         return app
     return CORSMiddleware(
