@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import resource
+from asyncio import Transport
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from uvicorn.server import ServerState
-
-if TYPE_CHECKING:
-    from mediaanalysis.web.connections import Connection
 
 OVERRUN_CONNECTIONS = 256
 OTHER_DESCRIPTORS = 1024
@@ -30,14 +28,21 @@ def capacity(connections_max: int) -> int:
     return min(connections_max, max(room - OTHER_DESCRIPTORS, room // 2))
 
 
+class Waiting(Protocol):
+    """A connection without a request under way."""
+
+    @property
+    def transport(self) -> Transport: ...
+
+
 class Crowd(ServerState):
-    """`waiting`: those without a request under way, the longest first. Each costs memory and a descriptor for nothing
-    but the next request's speed, so it is one of them that goes when somebody new comes and the place is full."""
+    """`waiting`: those without a request under way, the longest first. An idle connection only makes its client's next
+    request quicker; so when a new one comes and there is no room, the one that has been idle longest is closed."""
 
     def __init__(self, connections_max: int) -> None:
         super().__init__()
         self._connections_max = connections_max
-        self.waiting: dict[Connection, None] = {}
+        self.waiting: dict[Waiting, None] = {}
 
     def admit(self) -> bool:
         """Whether there is room for the one that has just come, if need be in the place of one that waits."""

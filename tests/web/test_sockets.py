@@ -153,7 +153,9 @@ async def test_heads_of_requests_on_one_connection_are_not_added_up(serving: Ser
     assert answer.count(b"HTTP/1.1 200 ") == 6
 
 
-@pytest.mark.parametrize("sent", [b"", b"GET /health HTTP/1.1\r\nHost: a\r\nX", b"GET /health HTTP/1.1\r\nHost: a\r\n\r\nGET"])
+@pytest.mark.parametrize(
+    "sent", [b"", b"GET /health HTTP/1.1\r\nHost: a\r\nX", b"GET /health HTTP/1.1\r\nHost: a\r\n\r\nGET"]
+)
 async def test_a_head_must_come_in_time(
     serving: Serving, app: ASGIApp, monkeypatch: pytest.MonkeyPatch, sent: bytes
 ) -> None:

@@ -60,7 +60,7 @@ class Authentication:
 
     def _visitor(self, scope: Scope) -> Principal:
         """Whoever comes over a socket without a key, but for other people's web pages."""
-        refusal = self._visitors.refusal(scope["headers"])
+        refusal = self._visitors.refusal(scope["headers"], scope["method"], (scope.get("client") or ("",))[0])
         if refusal is not None:
             raise RequestError(refusal, code="forbidden")
         return self._local()

@@ -29,9 +29,7 @@ class Visitors(Struct, frozen=True):
     hosts: frozenset[str] | None
     origins: frozenset[str]
 
-    def refusal(
-        self, headers: Sequence[tuple[bytes, bytes]], method: str = "GET", address: str = "127.0.0.1"
-    ) -> str | None:
+    def refusal(self, headers: Sequence[tuple[bytes, bytes]], method: str, address: str) -> str | None:
         """Why the request is refused; None if it is not. `address`: the client's, as trusted proxies tell it."""
         hosts, origins, sites, modes = _said(headers)
         host = hosts[-1] if hosts else ""

@@ -194,7 +194,7 @@ async def _change(edge: Edge, request: Request, change: Move) -> Outcome | None:
     try:
         outcome = await change(edge.services.database.pool, analysis_id, owner, parameters.author(request))
     finally:
-        edge.cache.forget(str(analysis_id))
+        edge.cache.forget(str(analysis_id), owner)
     if outcome is None:
         await polls.read(edge, analysis_id, owner)
     return outcome

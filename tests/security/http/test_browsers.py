@@ -219,3 +219,11 @@ async def test_without_keys_a_proxy_opens_to_nobody_else(services: Services) -> 
         assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
         assert "through a proxy" in answer.json()["detail"]
         assert (await client.get(HISTORY, headers={"x-forwarded-for": "127.0.0.1"})).status_code == 200
+
+
+async def test_a_form_of_another_s_page_starts_nothing(services: Services) -> None:
+    form = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}
+    async with over(services) as client:
+        answer = await client.post("/api/media/analyze", json={"prompt": "x"}, headers=form)
+        assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+        assert (await client.get(HISTORY, headers=form)).status_code == 200
