@@ -116,3 +116,4 @@ def _redirect_standard_logging(
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(max(threshold, logging.WARNING))
+    logging.getLogger("asyncpg").setLevel(logging.ERROR)  # an outage is said once, by the store, without its traceback

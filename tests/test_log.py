@@ -93,6 +93,7 @@ def test_libraries_log_the_same_way_and_quiet_ones_stay_quiet() -> None:
     log.configure(style="json", level="info", stream=stream)
     logging.getLogger("some.library").warning("watch %s", "out")
     logging.getLogger("some.library").info("chatter")
+    logging.getLogger("asyncpg.pool").warning("failed to restore")
     assert [line["event"] for line in _lines(stream)] == ["watch out"]
 
 
