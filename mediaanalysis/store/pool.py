@@ -20,6 +20,7 @@ from mediaanalysis.store.faults import FAULTS, answered_within, connecting, refu
 from mediaanalysis.store.health import DatabaseHealth
 
 _CONNECT_RETRIES = 3
+_CONNECT_SECONDS = 3.0
 _FIRST_PAUSE_SECONDS = 0.5
 
 _LOOK_SECONDS = 0.5
@@ -216,9 +217,12 @@ class Database:
         return self.pool.transaction()
 
     async def connect(self) -> Connection:
-        """A connection beside the pool, to keep: for LISTEN and session locks. The caller closes it."""
+        """A connection beside the pool, to keep: for LISTEN and session locks. The caller closes it.
+
+        An attempt that met the database in the middle of dying may hang: it is soon given up, for the next one."""
         try:
-            return await self._connect()
+            async with answered_within(min(_CONNECT_SECONDS, self._settings.database_connect_seconds)):
+                return await self._connect()
         except StoreError as error:
             self.health.missed(error)
             raise

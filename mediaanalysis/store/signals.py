@@ -16,7 +16,6 @@ from typing import Any
 
 from mediaanalysis import log
 from mediaanalysis.errors import StoreError
-from mediaanalysis.store.faults import answered_within
 from mediaanalysis.store.pool import Connection, Database
 
 JOBS = "mediaanalysis_jobs"
@@ -33,8 +32,6 @@ Greeter = Callable[[Connection], Awaitable[None]]
 
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 2.0
-_RECONNECT_SECONDS = 3.0
-"""An attempt that met the database in the middle of dying or starting may hang; the next one finds it there."""
 _PROBE_SECONDS = 10.0
 _PROBE_TIMEOUT_SECONDS = 5.0
 
@@ -122,8 +119,7 @@ class Signals:
         pause_seconds = _FIRST_PAUSE_SECONDS
         while True:
             try:
-                async with answered_within(_RECONNECT_SECONDS):
-                    await self._connect()
+                await self._connect()
             except StoreError:
                 await asyncio.sleep(pause_seconds * random.uniform(0.5, 1))  # noqa: S311
                 pause_seconds = min(2 * pause_seconds, _LONGEST_PAUSE_SECONDS)
